@@ -59,6 +59,10 @@ export const ERROR_TABLE = {
     "The disk or the quota has no room; nothing was changed.",
     "Free space on the disk of the data folder, then try again.",
   ),
+  "store/replay-differs": row(
+    "What a participant has recorded does not lead to what it did then: its files are of different times, or it runs another version than the one that wrote them.",
+    "Bring back the version that wrote the data folder, or the folder as one piece from one time.",
+  ),
   "store/failed": row(
     "The system refused to read or write a stored file, or the store is closed.",
     "Look at the cause, check the disk and the permissions of the data folder, then start again.",
@@ -89,6 +93,11 @@ export const ERROR_TABLE = {
     "Sealed bytes do not open: they were changed, or belong to another name or key.",
     "Restore the file from a backup.",
   ),
+  // store: databases
+  "store/newer-version": row(
+    "The stored data was written by a later version of this program.",
+    "Start that version or a later one again.",
+  ),
 
   // identity
   "identity/bad-key": row(
@@ -104,8 +113,8 @@ export const ERROR_TABLE = {
     "Give a DNS name or IP address and a port, such as hospital.example:8443 or [::1]:8443.",
   ),
   "identity/bad-request": row(
-    "A certificate or enrolment request is malformed, not signed by its keys, or not for the enrolled name.",
-    "Run enrolment from the kit of this participant.",
+    "A request to the authority is malformed, not signed by its keys, or not for the enrolled name.",
+    "Run the same version everywhere, and ask from the kit and data folder of this participant.",
   ),
   "identity/kit-exists": row(
     "A kit or local configuration is already there; nothing was written.",
@@ -129,7 +138,7 @@ export const ERROR_TABLE = {
     "Let every participant make its own keys; never copy a data folder.",
   ),
   "identity/roster-closed": row(
-    "The roster is signed: nobody can be added and no address can change any more.",
+    "A signed roster names this participant, so its address cannot change any more.",
     "Start at the address that was enrolled.",
   ),
   "identity/too-many-attempts": row(
@@ -153,12 +162,78 @@ export const ERROR_TABLE = {
     "Enrol first, and connect with the certificate that enrolment gave.",
   ),
   "identity/certificate-refused": row(
-    "A certificate is expired, not valid yet, or not issued for these keys by this study's authority.",
-    "Compare the clocks of both machines; if the certificate has expired, enrol again.",
+    "A certificate is not valid yet, or not issued for these keys by this study's authority.",
+    "Compare the clocks of both machines, and check that kit and data folder belong together.",
   ),
   "identity/wrong-peer": row(
     "The other side is enrolled, but is not the participant that was expected.",
     "Check the address of that participant in the roster.",
+  ),
+  // the authority's studies, invitations, renewals
+  "identity/certificate-expired": row(
+    "A certificate has expired.",
+    "Start the participant again with its kit and data folder: the authority gives the same keys a new certificate. If the clock of this machine is wrong, correct it first.",
+  ),
+  "identity/wrong-role": row(
+    "A participant asked the authority for something that its role may not do.",
+    "Ask from the right participant: studies are proposed and closed by the leader, and only a facility can leave.",
+  ),
+  "identity/unknown-study": row(
+    "The authority has no study with this digest that names the caller.",
+    "Ask for the list of studies, and check that leader and participant use the same authority.",
+  ),
+  "identity/roster-pending": row(
+    "Not all participants of the first study have enrolled, so there is no roster yet.",
+    "Wait until all have enrolled; the authority lists who is missing.",
+  ),
+  "identity/has-left": row(
+    "The participant has left: its certificate is good for nothing more.",
+    "To take part again, ask the study owner for an invitation under a new name.",
+  ),
+  "identity/stale-request": row(
+    "A signed request is too old, or from the future.",
+    "Correct the clock of this machine and ask again.",
+  ),
+  "identity/name-taken": row(
+    "Somebody with this name is enrolled or has left; a name belongs to one set of keys for ever.",
+    "Choose another name.",
+  ),
+  "identity/bad-invitation": row(
+    "An invitation names a role or a parent that a newcomer cannot have.",
+    "Invite facilities under an enrolled fog, and fogs under the leader.",
+  ),
+  "identity/too-many-studies": row(
+    "More studies are open than one authority keeps.",
+    "Close studies that have ended.",
+  ),
+  // admin socket
+  "admin/not-running": row(
+    "No process of this project runs in the data folder, so there is nobody to ask.",
+    "Start the role, or use a command that reads the folder itself.",
+  ),
+  "admin/not-allowed": row(
+    "The process that runs in the data folder belongs to another user of this machine.",
+    "Run the command as the user that the role runs as.",
+  ),
+  "admin/no-answer": row(
+    "The process that runs in the data folder did not answer in time, or broke off.",
+    "Try again; if it repeats, look at the log of the role.",
+  ),
+  "admin/bad-request": row(
+    "A command to a running role is malformed, too long, or has arguments it does not take.",
+    "Use the command line of the version that the role runs.",
+  ),
+  "admin/unknown-command": row(
+    "A running role does not know the command.",
+    "Check that the folder is that of the right role, and that role and command line have the same version.",
+  ),
+  "admin/no-such-study": row(
+    "No study of a running role, or more than one, has the name that was given.",
+    "Give the name of the study, or the beginning of its id, from the list in the message.",
+  ),
+  "admin/failed": row(
+    "A command failed inside a running role for a reason that it keeps to itself.",
+    "Look at the log of the role.",
   ),
   // learning
   "learning/bad-cursor": row(
@@ -189,6 +264,10 @@ export const ERROR_TABLE = {
     "Training or a mean was asked for on no rows.",
     "Leave facilities without rows out of the cohort, or give them zero steps.",
   ),
+  "learning/overflow": row(
+    "Sums of a product of 16-bit integers might not fit 32 bits.",
+    "Use smaller integers (fewer fractional bits), or cut the product into parts.",
+  ),
   "model/inconsistent": row(
     "A model's parts contradict each other: tensors, feature names, flags or study.",
     "Give one distinct name per input, a study name, and flags of lower-case words joined by hyphens.",
@@ -213,10 +292,6 @@ export const ERROR_TABLE = {
   "round/unexpected": row(
     "A message does not belong to the phase the receiver is in.",
     "Nothing need be done once; if it repeats, the sender is out of step and should be restarted.",
-  ),
-  "round/no-resumption": row(
-    "A participant that has spoken in a study was started again in it. What it must not say twice is not remembered over a restart in this version, so it says nothing.",
-    "Let the study end without it, or lay out a new study. Keep the data folder: its log is the record of what was said.",
   ),
   "round/stale": row(
     "A message refers to a round or attempt that is over.",
@@ -396,14 +471,171 @@ export const ERROR_TABLE = {
     "Messages of a participant are missing between those that arrived.",
     "Restart the participant: it sends again what was not received.",
   ),
+  "network/bad-request": row(
+    "A request between participants is malformed, or there is nothing at its address.",
+    "Run the same version everywhere; if it repeats, look at who sends it.",
+  ),
+  "network/unknown-study": row(
+    "A participant asked its parent for a study that the parent does not take part in.",
+    "Wait until the parent has taken up the study; check that both belong to the same authority.",
+  ),
+  "network/stopping": row(
+    "A participant is ending and takes nothing more.",
+    "Try again when it runs again.",
+  ),
   "network/refused": row(
     "The other side refused a request.",
     "Read the reason it gave; check that both run the same version and study.",
+  ),
+  // the leader's HTTP API
+  "api/malformed": row(
+    "A request is not what its route takes.",
+    "Compare it with the description that the leader serves at /openapi.json.",
+  ),
+  "api/bad-position": row(
+    "A stream of events was to be resumed at a place that the leader's logs do not have.",
+    "Read the stream from the start; if the leader was restored from a backup, compare its log head with a copy first.",
+  ),
+  "api/too-large": row(
+    "A request or one of its headers exceeds what its route takes.",
+    "Send less; the message names the limit.",
+  ),
+  "api/too-slow": row("A request did not arrive in time.", "Check the network, then send it again."),
+  "api/unsupported-type": row(
+    "A request's body is of a type that its route does not read.",
+    "Send JSON as application/json, or YAML as application/yaml.",
+  ),
+  "api/not-found": row(
+    "Nothing is at this address.",
+    "Compare it with the description that the leader serves at /openapi.json.",
+  ),
+  "api/wrong-method": row(
+    "The address is right, but takes requests of another method.",
+    "Use a method that the answer's Allow header names.",
+  ),
+  "api/unauthenticated": row(
+    "The request shows no valid token.",
+    "Send a token of this leader as `Authorization: Bearer ...`; the leader's operator issues them.",
+  ),
+  "api/forbidden": row(
+    "The token is valid, but its role may not do this.",
+    "Ask the study owner for a token whose role may.",
+  ),
+  "api/foreign-host": row(
+    "A request without a token named another host than this machine's loopback, as a page that rebinds a name would.",
+    "Use http://127.0.0.1 or http://localhost on the leader's own machine, or send a token.",
+  ),
+  "api/foreign-origin": row(
+    "A page of another origin sent the request.",
+    "Use the page that the leader itself serves, or a program that is no browser.",
+  ),
+  "api/too-many-requests": row(
+    "Too many requests came from this address.",
+    "Wait as long as the answer's Retry-After header says.",
+  ),
+  "api/overloaded": row(
+    "All event streams that the leader offers are in use.",
+    "Close a page that is no longer needed, or try again later.",
+  ),
+  "api/key-reused": row(
+    "An idempotency key came a second time with another request.",
+    "Use a fresh key for every new request, and the same key only to repeat one.",
+  ),
+  "api/already-started": row(
+    "The study that was to be started is already there.",
+    "Look at it under its id; for another run with the same settings leave the nonce out.",
+  ),
+  "api/other-participants": row(
+    "A study names other participants than those who are present.",
+    "Leave the participants out, or name exactly those who are present.",
+  ),
+  "api/not-available": row(
+    "A study was asked for by a name whose parts this version or leader does not have.",
+    "Choose another kind of privacy; CHANGELOG.md says what each version has.",
+  ),
+  "api/not-ready": row("The leader is starting or ending.", "Try again in a few seconds."),
+  "api/failed": row(
+    "The leader failed at a request; nothing about the cause is told to the outside.",
+    "Look into the leader's own log.",
   ),
   // audit
   "audit/failed": row(
     "A log does not prove what it says.",
     "Keep the log as evidence and compare it with copies: from the named event on it cannot be trusted.",
+  ),
+  "audit/rewritten": row(
+    "A log differs from what the facilities signed.",
+    "Keep the log and the co-signed heads as evidence: its writer has changed the past. Facilities' copies of the heads tell since when.",
+  ),
+  "audit/truncated": row(
+    "The end of a log, or of its export, is missing.",
+    "Ask for the whole log; if its writer has no more, it has cut off what the facilities signed. An export that broke off is made again.",
+  ),
+  "audit/bad-head": row(
+    "A co-signed head that was given for comparison does not hold.",
+    "Ask the facility that gave it for its heads again; it tells nothing about the log.",
+  ),
+  "audit/no-study": row(
+    "The data folder does not hold the one study that is meant.",
+    "Name it with --study, and give the configuration file of the participant that took part.",
+  ),
+  "audit/no-file": row(
+    "A file that an audit needs cannot be read.",
+    "Check the path and that this user may read it.",
+  ),
+  "audit/bad-authority": row(
+    "What was given is not an authority's public signing key.",
+    "Copy the signing key from a kit (kit.json, authority.signingKey) or from the authority itself.",
+  ),
+  "audit/bad-bundle": row(
+    "An exported log was changed after it was written, or is none.",
+    "Ask for the export again and compare its fingerprint; the named part is the first that differs.",
+  ),
+  // lattice
+  "lattice/bad-ring": row(
+    "A ring or a packing of numbers into it was asked for with parameters that do not fit together.",
+    "Take the degree and the primes of a checked parameter set; the message names the numbers that do not fit.",
+  ),
+  "lattice/bad-polynomial": row(
+    "A polynomial, a key or a vector has not the size that its ring needs.",
+    "Use values of one ring only, and vectors of the length that was agreed.",
+  ),
+  "lattice/malformed": row(
+    "Packed polynomials have the wrong length or hold a number that is no residue.",
+    "Ask the sender for the bytes again; if it repeats, the two sides use different parameters.",
+  ),
+  "lattice/out-of-range": row(
+    "A number is larger than its place in a polynomial allows.",
+    "Lower the largest value of the study, or choose parameters with wider lanes.",
+  ),
+  // lattice: parameters, ckks, bfv
+  "lattice/insecure": row(
+    "Parameters have more bits of modulus than their degree allows for 128 bits of security.",
+    "Take fewer or smaller primes, or the next degree; the message names both numbers.",
+  ),
+  "lattice/foreign": row(
+    "A key, a plaintext or a ciphertext belongs to other parameters than the ones it is used with.",
+    "Make both sides with the same degree and primes.",
+  ),
+  "lattice/missing-key": row(
+    "An operation needs a key that was not given.",
+    "Make and pass the relinearisation key, or the Galois key of the rotation that the message names.",
+  ),
+  "level/none-left": row(
+    "A ciphertext has no prime left to give up.",
+    "Choose parameters with more primes, or multiply less deeply; the simulator tells the depth beforehand.",
+  ),
+  "level/mismatch": row(
+    "Two values are at different levels, or of different sizes.",
+    "Lower the higher one to the level of the other first, and relinearise where a product is used further.",
+  ),
+  "scale/mismatch": row(
+    "Two values have different scales.",
+    "Encode the plaintext at the scale of the ciphertext, or bring both to one scale by a product and a rescale.",
+  ),
+  "scale/out-of-range": row(
+    "A scale is too small to hold digits or too large for the primes that are left.",
+    "Rescale after products, or choose a smaller scale; the message names the bits.",
   ),
   // command line
   "cli/usage": row("A command was given words it does not know.", "Run the command with --help."),

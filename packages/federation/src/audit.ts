@@ -1,18 +1,52 @@
-import { equalBytes } from "@consilium/base/bytes"
+import { equalBytes, toHex } from "@consilium/base/bytes"
 import { decode, f64Array } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { decodeModel, parameterHash } from "@consilium/learning/model-file"
-import { applyUpdate, startServer } from "@consilium/learning/server-optimiser"
-import { checkCertificate, sameProposal } from "./certificate.js"
+import { applyUpdate, type ServerState, startServer } from "@consilium/learning/server-optimiser"
+import { GivenHeads } from "./audit-heads.js"
+import { checkCertificate, checkCosigned, headOfCertificate, sameProposal } from "./cosigned.js"
 import { serverOptimiserOf } from "./leader-state.js"
 import { emptyHead, type LogEntry, type LogHead, verifyLog } from "./log.js"
-import { envelopeCodec, type Message, messageCodec, type Proposal, specDigest, unpack } from "./messages.js"
+import {
+  type CosignedHead,
+  envelopeCodec,
+  finalHeadDigest,
+  type Message,
+  messageCodec,
+  type Proposal,
+  type RoundSpec,
+  specDigest,
+  unpack,
+} from "./messages.js"
 import { initialModel } from "./model.js"
 import { meanOfSum } from "./quantise.js"
-import type { Directory } from "./roster.js"
-import { MAX_VALUES, parameterCount, type Study, studyDigest, valueBound } from "./study.js"
+import { checkSuccession, type Directory, openRoster } from "./roster.js"
+import {
+  checkStudy,
+  MAX_VALUES,
+  parameterCount,
+  quorum,
+  type Study,
+  studyAmong,
+  studyDigest,
+  valueBound,
+} from "./study.js"
 import type { CryptoSuite } from "./suite.js"
 import { architectureOf } from "./training.js"
+
+/** What a log is checked against: nothing of it comes from the log. */
+export interface AuditSubject {
+  readonly suite: CryptoSuite
+  readonly study: Study
+  /** Who was enrolled when the study began. */
+  readonly directory: Directory
+  /** Signs rosters. */
+  readonly authorityKey: Uint8Array
+  /** Heads of the log that facilities kept: the log must hold every one of them. */
+  readonly heads?: readonly CosignedHead[]
+  /** Rosters that go with those heads, as the authority signed them: a log that was cut may lack them. */
+  readonly rosters?: readonly Uint8Array[]
+}
 
 export interface Audit {
   readonly events: number
@@ -20,6 +54,14 @@ export interface Audit {
   readonly certifiedRounds: number
   /** Parameter hash of the model that the log's opened sums lead to. */
   readonly model: Uint8Array
+  /** Who is enrolled at the end of the log. */
+  readonly directory: Directory
+  /** The last head that the log itself shows to be co-signed. */
+  readonly cosigned: CosignedHead | null
+  /** How many different heads were given and lie on this log. */
+  readonly heads: number
+  /** Whether the log goes on to the end of the study. */
+  readonly ended: boolean
 }
 
 /** Types of events whose bodies are the leader's own messages. */
@@ -34,116 +76,80 @@ const SAID = new Set([
   "closed",
   "finish",
   "ended",
+  "roster",
 ])
 
+/** Notes of the leader's about what it did not take; nothing follows from them. */
+const isNote = (type: string): boolean =>
+  type.startsWith("security:") ||
+  type.startsWith("dropped:") ||
+  type === "dealer-excluded" ||
+  type === "aborted"
+
+interface Attempt {
+  readonly spec: RoundSpec
+  readonly digest: Uint8Array
+  readonly proposed: Proposal | null
+  /** The list whose sum may be opened. */
+  readonly certified: Proposal | null
+  readonly opened: boolean
+}
+
+const failure = (seq: number, what: string): ConsiliumError =>
+  new ConsiliumError("audit/failed", `Event ${seq} of the log: ${what}.`)
+
 /**
- * Replays a leader's log as a stranger would: chain and signatures, every logged message's sender, a certificate
- * before every opened sum, the sum within its range, and the model of every round recomputed from the sums.
- *
- * @throws {ConsiliumError} at the first event that does not hold, with its number
+ * Replays a leader's log as a stranger would, event by event and without keeping the past: chain and signatures, every
+ * logged message's sender, changes of the roster, the order of rounds and attempts, a certificate before every opened
+ * sum, the sum within its range, the model of every round recomputed from the sums, and the heads that facilities signed.
  */
-export const auditLeaderLog = (
-  suite: CryptoSuite,
-  study: Study,
-  directory: Directory,
-  entries: readonly LogEntry[],
-): Audit => {
-  const { leader } = directory
-  const head = verifyLog(emptyHead(studyDigest(study)), entries, (message, signature) =>
-    suite.verify(leader.signingKey, message, signature),
-  )
-  const fail = (seq: number, what: string): never => {
-    throw new ConsiliumError("audit/failed", `Event ${seq} of the log: ${what}.`)
+export class LogAudit {
+  readonly #subject: AuditSubject
+  readonly #study: Study
+  readonly #digest: Uint8Array
+  readonly #given: GivenHeads
+  #head: LogHead
+  #directory: Directory
+  #parameters: Float64Array
+  #server: ServerState
+  /** What may be announced next; null within an attempt and at the end. */
+  #due: { readonly round: number; readonly attempt: number } | null = { round: 1, attempt: 1 }
+  #attempt: Attempt | null = null
+  #certifiedRounds = 0
+  #cosigned: CosignedHead | null = null
+  /** The head that facilities were asked to sign at the end, and who did. */
+  #final: { readonly head: LogHead; readonly signers: Set<string> } | null = null
+  #ended = false
+
+  /** @throws {ConsiliumError} "identity/bad-roster" if the directory is of another study */
+  constructor(subject: AuditSubject) {
+    const { study, directory } = subject
+    const digest = studyDigest(study)
+    if (!equalBytes(directory.roster.study, digest))
+      throw new ConsiliumError("identity/bad-roster", "The roster is of another study than the one given.")
+    this.#subject = subject
+    this.#study = study
+    this.#digest = digest
+    this.#head = emptyHead(digest)
+    this.#directory = directory
+    this.#parameters = initialModel(study)
+    this.#server = startServer(serverOptimiserOf(study), parameterCount(study))
+    this.#given = new GivenHeads(subject, subject.heads ?? [], subject.rosters ?? [])
+    this.#given.check(this.#head, directory)
   }
-  let parameters = initialModel(study)
-  let server = startServer(serverOptimiserOf(study), parameterCount(study))
-  let announced: Uint8Array | null = null
-  let proposed: Proposal | null = null
-  let certified: Proposal | null = null
-  let certifiedRounds = 0
-  const check = ({ header, body }: LogEntry): void => {
-    const { seq, type, actor } = header
-    if (
-      type.startsWith("security:") ||
-      type.startsWith("dropped:") ||
-      type === "dealer-excluded" ||
-      type === "aborted"
+
+  /**
+   * Takes the log's next event.
+   * @throws {ConsiliumError} if it does not hold, with its number
+   */
+  next(entry: LogEntry): void {
+    const { suite } = this.#subject
+    const { leader } = this.#directory
+    this.#head = verifyLog(this.#head, [entry], (message, signature) =>
+      suite.verify(leader.signingKey, message, signature),
     )
-      return
-    if (type === "sum-opened") {
-      if (certified === null)
-        throw new ConsiliumError(
-          "audit/failed",
-          `Event ${seq} of the log: a sum was opened without a certificate.`,
-        )
-      const sum = decode(f64Array(MAX_VALUES), body)
-      const cohort = certified.cohort.length
-      if (sum.some((value) => Math.abs(value) > cohort * valueBound(study)))
-        fail(seq, "an opened sum is out of range")
-      const { weights, largestWeight, fractionBits } = study.quantisation
-      const step = applyUpdate(
-        serverOptimiserOf(study),
-        server,
-        parameters,
-        meanOfSum(sum, weights, cohort, largestWeight, fractionBits),
-      )
-      parameters = step.parameters
-      server = step.state
-      certified = null
-      certifiedRounds += 1
-      return
-    }
-    if (!SAID.has(type)) {
-      const envelope = decode(envelopeCodec, body)
-      if (!equalBytes(envelope.from, actor)) fail(seq, "the logged sender is not the message's")
-      const said = unpack(suite, directory.get(actor), envelope)
-      if (said.type !== type) fail(seq, `a ${said.type} is logged as ${type}`)
-      return
-    }
-    if (!equalBytes(actor, leader.id)) fail(seq, "a leader's decision is logged in another's name")
-    const message: Message = decode(messageCodec, body)
-    if (message.type !== type) fail(seq, `a ${message.type} is logged as ${type}`)
-    switch (message.type) {
-      case "announce":
-        if (!equalBytes(message.spec.model, hashOf(study, parameters)))
-          fail(seq, "a round starts from another model than the one before it led to")
-        if (!equalBytes(message.spec.study, studyDigest(study))) fail(seq, "a round belongs to another study")
-        announced = specDigest(message.spec)
-        proposed = null
-        certified = null
-        return
-      case "propose": {
-        proposed = message.proposal
-        if (announced === null || !equalBytes(specDigest(proposed.spec), announced))
-          fail(seq, "a list is proposed for an attempt that was not announced")
-        const upTo = entries[proposed.headSeq - 1]
-        if (
-          proposed.headSeq >= seq ||
-          upTo === undefined ||
-          !equalBytes(proposed.head, headAt(entries, proposed.headSeq))
-        )
-          fail(seq, "a proposal shows another log than this one")
-        return
-      }
-      case "certificate":
-        if (proposed === null || !sameProposal(proposed, message.proposal))
-          fail(seq, "a certificate is not for the list proposed")
-        checkCertificate(suite, study, directory, message.proposal, message.signatures)
-        certified = message.proposal
-        return
-      case "candidate":
-      case "finish":
-        if (!equalBytes(hashOf(study, decodeModel(message.model).parameters), hashOf(study, parameters)))
-          fail(seq, `the model of a ${type} is not the one that the opened sums lead to`)
-        return
-      case "closed":
-        if (!equalBytes(message.accepted, hashOf(study, parameters)))
-          fail(seq, "a round was closed with another model than the opened sum leads to")
-    }
-  }
-  for (const entry of entries) {
     try {
-      check(entry)
+      this.#check(entry)
     } catch (error) {
       if (!(error instanceof ConsiliumError) || error.code === "audit/failed") throw error
       const { code, message } = error
@@ -151,15 +157,243 @@ export const auditLeaderLog = (
         cause: error,
       })
     }
+    this.#given.check(this.#head, this.#directory)
   }
-  return { events: head.seq, head, certifiedRounds, model: hashOf(study, parameters) }
+
+  /**
+   * What the events so far prove, if there are no more.
+   * @throws {ConsiliumError} "audit/truncated" if facilities signed events beyond the last one
+   */
+  finish(): Audit {
+    this.#given.finish(this.#head, this.#directory)
+    return {
+      events: this.#head.seq,
+      head: this.#head,
+      certifiedRounds: this.#certifiedRounds,
+      model: this.#model(),
+      directory: this.#directory,
+      cosigned: this.#cosigned,
+      heads: this.#given.count,
+      ended: this.#ended,
+    }
+  }
+
+  #model(): Uint8Array {
+    return parameterHash(architectureOf(this.#study), this.#parameters)
+  }
+
+  #check({ header, body }: LogEntry): void {
+    const { seq, type, actor } = header
+    if (isNote(type)) return
+    if (type !== "sum-opened" && !SAID.has(type)) {
+      this.#heard(seq, type, actor, body)
+      return
+    }
+    if (!equalBytes(actor, this.#directory.leader.id))
+      throw failure(seq, "a leader's decision is logged in another's name")
+    if (this.#ended) throw failure(seq, `a ${type} comes after the end of the study`)
+    if (type === "sum-opened") {
+      this.#openSum(seq, body)
+      return
+    }
+    const message: Message = decode(messageCodec, body)
+    if (message.type !== type) throw failure(seq, `a ${message.type} is logged as ${type}`)
+    this.#said(seq, message, header.previous)
+  }
+
+  /** A message of somebody else, as it came. */
+  #heard(seq: number, type: string, actor: Uint8Array, body: Uint8Array): void {
+    const { suite } = this.#subject
+    const envelope = decode(envelopeCodec, body)
+    if (!equalBytes(envelope.from, actor)) throw failure(seq, "the logged sender is not the message's")
+    const from = this.#directory.get(actor)
+    const message = unpack(suite, from, envelope)
+    if (message.type !== type) throw failure(seq, `a ${message.type} is logged as ${type}`)
+    if (!equalBytes(envelope.study, this.#digest) || !equalBytes(envelope.to, this.#directory.leader.id))
+      throw failure(seq, `a ${type} was not sent to this study's leader`)
+    if (message.type !== "final-report" || message.head === null) return
+    const head = this.#final?.head
+    if (
+      head === undefined ||
+      from.role !== "facility" ||
+      !suite.verify(from.signingKey, finalHeadDigest(this.#digest, head.seq, head.hash), message.head)
+    )
+      throw failure(seq, `the signature of ${from.name} over the final head is not valid`)
+    this.#final?.signers.add(toHex(actor))
+  }
+
+  #openSum(seq: number, body: Uint8Array): void {
+    const study = this.#study
+    if (this.#attempt === null || this.#attempt.certified === null)
+      throw failure(seq, "a sum was opened without a certificate")
+    const sum = decode(f64Array(MAX_VALUES), body)
+    const cohort = this.#attempt.certified.cohort.length
+    if (sum.some((value) => Math.abs(value) > cohort * valueBound(study)))
+      throw failure(seq, "an opened sum is out of range")
+    const { weights, largestWeight, fractionBits } = study.quantisation
+    const mean = meanOfSum(sum, weights, cohort, largestWeight, fractionBits)
+    const { parameters, state } = applyUpdate(serverOptimiserOf(study), this.#server, this.#parameters, mean)
+    this.#parameters = parameters
+    this.#server = state
+    this.#attempt = { ...this.#attempt, certified: null, opened: true }
+    this.#certifiedRounds += 1
+  }
+
+  /** The attempt that a message of the leader's is about. */
+  #under(seq: number, spec: Uint8Array, what: string): Attempt {
+    if (this.#attempt === null || !equalBytes(spec, this.#attempt.digest))
+      throw failure(seq, `${what} for an attempt that was not announced`)
+    return this.#attempt
+  }
+
+  #checkModel(seq: number, type: string, file: Uint8Array): void {
+    const { parameters } = decodeModel(file)
+    if (!equalBytes(parameterHash(architectureOf(this.#study), parameters), this.#model()))
+      throw failure(seq, `the model of a ${type} is not the one that the opened sums lead to`)
+  }
+
+  #said(seq: number, message: Message, previous: Uint8Array): void {
+    const { suite } = this.#subject
+    const study = this.#study
+    const shows = (head: { readonly seq: number; readonly hash: Uint8Array }): boolean =>
+      head.seq === seq - 1 && equalBytes(head.hash, previous)
+    switch (message.type) {
+      case "announce":
+        this.#announced(seq, message.spec)
+        this.#checkModel(seq, "announce", message.model)
+        return
+      case "lock":
+      case "openings":
+        this.#under(seq, message.spec, "a list is checked")
+        return
+      case "propose": {
+        const { proposal } = message
+        const attempt = this.#under(seq, specDigest(proposal.spec), "a list is proposed")
+        // the leader proposes at once, so what it shows ends right before
+        if (!shows({ seq: proposal.headSeq, hash: proposal.head }))
+          throw failure(seq, "a proposal shows another log than this one")
+        this.#attempt = { ...attempt, proposed: proposal }
+        return
+      }
+      case "certificate": {
+        const { proposal, signatures } = message
+        const attempt = this.#under(seq, specDigest(proposal.spec), "a list is certified")
+        if (attempt.opened || attempt.proposed === null || !sameProposal(attempt.proposed, proposal))
+          throw failure(seq, "a certificate is not for the list proposed")
+        if (proposal.cohort.length < study.cohort.minCohort)
+          throw failure(
+            seq,
+            `a list of ${proposal.cohort.length} facilities is certified where ${study.cohort.minCohort} are needed`,
+          )
+        checkCertificate(suite, study, this.#directory, proposal, signatures)
+        this.#cosigned = headOfCertificate(proposal, signatures)
+        this.#attempt = { ...attempt, certified: proposal }
+        return
+      }
+      case "candidate":
+        if (!this.#under(seq, message.spec, "a new model is shown").opened)
+          throw failure(seq, "a new model is shown without an opened sum")
+        this.#checkModel(seq, "candidate", message.model)
+        return
+      case "void": {
+        const { spec, opened } = this.#under(seq, message.spec, "void is said")
+        if (opened) throw failure(seq, "an attempt is void whose sum was opened")
+        this.#due = spec.attempt < study.attempts ? { round: spec.round, attempt: spec.attempt + 1 } : null
+        this.#attempt = null
+        return
+      }
+      case "closed": {
+        const { spec, opened } = this.#under(seq, message.spec, "a round is closed")
+        if (!opened) throw failure(seq, "a round was closed without an opened sum")
+        if (!equalBytes(message.accepted, this.#model()))
+          throw failure(seq, "a round was closed with another model than the opened sum leads to")
+        this.#due = { round: spec.round + 1, attempt: 1 }
+        this.#attempt = null
+        return
+      }
+      case "roster":
+        this.#changeRoster(seq, message.signed)
+        return
+      case "finish":
+        if (this.#due?.round !== study.rounds + 1 || message.rounds !== study.rounds)
+          throw failure(seq, `the study is finished before its ${study.rounds} rounds are closed`)
+        this.#checkModel(seq, "finish", message.model)
+        if (!shows(message.head)) throw failure(seq, "the final head shown is of another log than this one")
+        this.#due = null
+        this.#final = { head: this.#before(seq, previous), signers: new Set() }
+        return
+      case "ended":
+        this.#end(seq, message.head)
+        return
+      default:
+        throw failure(seq, `a ${message.type} is not the leader's to say`)
+    }
+  }
+
+  #announced(seq: number, spec: RoundSpec): void {
+    const due = this.#due
+    const { round, attempt, study, roster, model } = spec
+    if (!equalBytes(study, this.#digest)) throw failure(seq, "a round belongs to another study")
+    if (due === null || due.round > this.#study.rounds || round !== due.round || attempt !== due.attempt)
+      throw failure(seq, `round ${round}, attempt ${attempt} is announced out of turn`)
+    if (!equalBytes(roster, this.#directory.digest))
+      throw failure(
+        seq,
+        `a round is announced among another roster than number ${this.#directory.roster.version}`,
+      )
+    if (!equalBytes(model, this.#model()))
+      throw failure(seq, "a round starts from another model than the one before it led to")
+    this.#due = null
+    this.#attempt = { spec, digest: specDigest(spec), proposed: null, certified: null, opened: false }
+  }
+
+  #changeRoster(seq: number, signed: Uint8Array): void {
+    const { suite, authorityKey } = this.#subject
+    if (this.#due?.attempt !== 1 || this.#due.round > this.#study.rounds)
+      throw failure(seq, "the roster is changed at another time than before a round")
+    const { directory } = openRoster(suite, authorityKey, signed)
+    checkSuccession(this.#directory, directory)
+    const { length } = directory.facilities
+    checkStudy(studyAmong(this.#study, length), length)
+    this.#directory = directory
+  }
+
+  #end(seq: number, head: CosignedHead | null): void {
+    const { suite } = this.#subject
+    const signers = this.#final?.signers.size ?? 0
+    if (head === null) {
+      if (signers >= quorum(this.#study, this.#directory.facilities.length))
+        throw failure(seq, `the final head that ${signers} facilities signed is left out`)
+    } else {
+      const shown = this.#final?.head
+      if (
+        shown === undefined ||
+        head.signed.type !== "final" ||
+        head.seq !== shown.seq ||
+        !equalBytes(head.hash, shown.hash)
+      )
+        throw failure(seq, "the study ends with another head than the facilities were shown")
+      checkCosigned(suite, this.#study, this.#directory, head)
+      this.#cosigned = head
+    }
+    this.#ended = true
+  }
+
+  /** The head right before an event. */
+  #before(seq: number, previous: Uint8Array): LogHead {
+    return { seq: seq - 1, hash: previous as LogHead["hash"] }
+  }
 }
 
-const hashOf = (study: Study, parameters: Float64Array): Uint8Array =>
-  parameterHash(architectureOf(study), parameters)
-
-const headAt = (entries: readonly LogEntry[], seq: number): Uint8Array => {
-  const next = entries[seq]
-  if (next === undefined) throw new ConsiliumError("audit/failed", `The log ends before event ${seq + 1}.`)
-  return next.header.previous
+/**
+ * Checks a whole log; see `LogAudit`. The events may come from a stream: memory does not grow with their number.
+ * @throws {ConsiliumError} at the first event that does not hold, with its number
+ */
+export const auditLeaderLog = async (
+  subject: AuditSubject,
+  entries: Iterable<LogEntry> | AsyncIterable<LogEntry>,
+): Promise<Audit> => {
+  const audit = new LogAudit(subject)
+  for await (const entry of entries) audit.next(entry)
+  return audit.finish()
 }

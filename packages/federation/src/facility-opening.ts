@@ -1,11 +1,13 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
-import { checkCertificate, sameProposal } from "./certificate.js"
+import type { Digest } from "@consilium/base/hash"
+import { checkCertificate, headOfCertificate, sameProposal } from "./cosigned.js"
 import {
   checkCohortSize,
   checkedSubmissions,
   checkMembers,
   checkOwnDigest,
+  headOfProposal,
   isEarlier,
   settingOf,
   smallestCohort,
@@ -27,6 +29,7 @@ import type {
 } from "./facility-state.js"
 import {
   certificateDigest,
+  finalHeadDigest,
   type MessageOf,
   type Proposal,
   type SignedSubmission,
@@ -35,6 +38,7 @@ import {
 import { modelHashOf, modelParameters } from "./model.js"
 import { refuseStudy } from "./policy.js"
 import { checkRedone } from "./redo.js"
+import { studyDigest } from "./study.js"
 import { sealBetween } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
 
@@ -48,7 +52,7 @@ export const onPropose = (
   const { proposal } = message
   if (isEarlier(proposal.spec, state.memory.last))
     throw new ConsiliumError("round/stale", "A list to be certified is of an attempt that is over.")
-  const grown = withHead(state, proposal)
+  const grown = withHead(state, headOfProposal(proposal))
   if (!("attempt" in grown) || !equalBytes(grown.attempt.digest, specDigest(proposal.spec)))
     throw new ConsiliumError("round/stale", "A list to be certified is not of the attempt under way.")
   if (grown.phase === "signed" || grown.phase === "opened") {
@@ -122,7 +126,9 @@ export const onCertificate = (
     )
   if (state.phase === "opened")
     return { state, effects: state.partial ? [toLeader(context, state.partial)] : [] }
-  return open(context, state)
+  const opened = open(context, state)
+  const head = headOfCertificate(proposal, signatures)
+  return { ...opened, effects: [{ type: "cosigned", head }, ...opened.effects] }
 }
 
 /** Gives this facility's one answer for the certified list. */
@@ -195,9 +201,27 @@ export const onFinish = (
   message: MessageOf<"finish">,
 ): FacilityStep => {
   const parameters = modelParameters(context.study, message.model)
+  const { seq, hash } = message.head
+  const seen = withHeadOrNull(state, message.head)
+  const digest = finalHeadDigest(studyDigest(context.study), seq, hash)
   return {
-    state: { phase: "ended", memory: state.memory },
+    state: {
+      phase: "ended",
+      memory: (seen ?? state).memory,
+      signature: seen === null ? null : context.keys.sign(digest),
+    },
     effects: [
+      ...(seen === null
+        ? [
+            {
+              type: "security",
+              code: "log/not-extending",
+              about: context.directory.leader.id,
+              evidence: digest,
+              detail: `The final head at event ${seq} does not extend the log that this facility has seen.`,
+            } as const,
+          ]
+        : []),
       {
         type: "finish",
         round: message.rounds + 1,
@@ -206,6 +230,15 @@ export const onFinish = (
         metrics: maySendMetrics(context),
       },
     ],
+  }
+}
+
+const withHeadOrNull = (state: FacilityState, head: MessageOf<"finish">["head"]): FacilityState | null => {
+  try {
+    return withHead(state, { ...head, hash: head.hash as Digest })
+  } catch (error) {
+    if (error instanceof ConsiliumError) return null
+    throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
+import type { Digest } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
 import type {
   Attempt,
@@ -10,7 +11,7 @@ import type {
   Protected,
   Submissions,
 } from "./facility-state.js"
-import { extendHead } from "./log.js"
+import { extendHead, type LogHead, type LogHeader } from "./log.js"
 import {
   type Cohort,
   type Message,
@@ -24,14 +25,31 @@ import type { Participant } from "./roster.js"
 import type { SumSetting } from "./sums/secure-sum.js"
 import { roundStream } from "./training.js"
 
-export const withHead = <S extends FacilityState>(state: S, proposal: Proposal): S => {
-  const { head } = state.memory
-  const fresh = proposal.headers.filter((header) => header.seq > head.seq)
+/** A head of the leader's log as it is shown, with the headers before it. */
+interface ShownHead extends LogHead {
+  readonly headers: readonly LogHeader[]
+}
+
+export const headOfProposal = ({ headSeq, head, headers }: Proposal): ShownHead => ({
+  seq: headSeq,
+  hash: head as Digest,
+  headers,
+})
+
+/** The state that has seen a head; it must extend what was seen before. */
+export const withHead = <S extends FacilityState>(state: S, shown: ShownHead): S => {
+  const [first] = shown.headers
+  const head: LogHead =
+    state.memory.head ??
+    (first === undefined
+      ? { seq: shown.seq, hash: shown.hash }
+      : { seq: first.seq - 1, hash: first.previous as Digest })
+  const fresh = shown.headers.filter((header) => header.seq > head.seq)
   const grown = extendHead(head, fresh)
-  if (grown.seq !== proposal.headSeq || !equalBytes(grown.hash, proposal.head))
+  if (grown.seq !== shown.seq || !equalBytes(grown.hash, shown.hash))
     throw new ConsiliumError(
       "log/not-extending",
-      `The proposed log head at event ${proposal.headSeq} does not extend event ${head.seq} that was seen before.`,
+      `The log head shown at event ${shown.seq} does not extend event ${head.seq} that was seen before.`,
     )
   return { ...state, memory: { ...state.memory, head: grown } }
 }

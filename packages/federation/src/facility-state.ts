@@ -1,6 +1,7 @@
 import type { SecretKey } from "@consilium/base/random"
 import type { LogHead } from "./log.js"
 import type {
+  CosignedHead,
   Message,
   MessageOf,
   Proposal,
@@ -18,17 +19,22 @@ import type { CryptoSuite, OwnKeys } from "./suite.js"
 /** What does not change while a facility takes part in a study. */
 export interface FacilityContext {
   readonly study: Study
+  /** Who is enrolled when this facility begins. */
   readonly directory: Directory
   readonly me: Participant
   readonly keys: OwnKeys
   readonly suite: CryptoSuite
   readonly policy: LocalPolicy
+  /** Signs rosters. */
+  readonly authorityKey: Uint8Array
 }
 
 /** What outlives an attempt. */
 export interface Memory {
-  /** The leader's log as far as this facility has seen it. */
-  readonly head: LogHead
+  /** Who is enrolled now. */
+  readonly directory: Directory
+  /** The leader's log as far as this facility has seen it; null for one that joined later and has seen nothing yet. */
+  readonly head: LogHead | null
   readonly opened: readonly OpenedCohort[]
   /** The integers protected for the model that is under way; protected again if its round is redone. */
   readonly trained: {
@@ -37,6 +43,8 @@ export interface Memory {
     readonly secret: SecretKey
   } | null
   readonly last: { readonly round: number; readonly attempt: number }
+  /** What a person here decided about this study, where the policy wants a person to. */
+  readonly approval: "none" | "approved" | "denied"
 }
 
 export interface Attempt {
@@ -65,6 +73,8 @@ export interface Training {
   readonly memory: Memory
   readonly attempt: Attempt
   readonly received: Received
+  /** The model to train, while a person here is asked whether to. */
+  readonly asking: Float64Array | null
 }
 export interface Submitted {
   readonly phase: "submitted"
@@ -114,12 +124,22 @@ export interface Opened {
 export interface Ended {
   readonly phase: "ended"
   readonly memory: Memory
+  /** This facility's signature over the log's final head. */
+  readonly signature: Uint8Array | null
 }
 
 export type FacilityState = Idle | Training | Submitted | Locked | Checked | Signed | Opened | Ended
 
 export type FacilityEvent =
-  | { readonly type: "message"; readonly from: Participant; readonly message: Message }
+  | {
+      readonly type: "message"
+      /** Milliseconds since 1970, by this facility's clock. */
+      readonly at: number
+      readonly from: Participant
+      readonly message: Message
+    }
+  /** A person here allowed the study, or did not. */
+  | { readonly type: "decision"; readonly approved: boolean; readonly by: string }
   | {
       readonly type: "trained"
       readonly spec: Uint8Array
@@ -165,6 +185,8 @@ export type FacilityEffect =
       readonly metrics: boolean
     }
   | { readonly type: "forget-secret"; readonly round: number }
+  /** A head of the leader's log that enough facilities signed, to be kept as evidence. */
+  | { readonly type: "cosigned"; readonly head: CosignedHead }
   | { readonly type: "ended"; readonly reason: string }
 
 /** What an event leads to. */

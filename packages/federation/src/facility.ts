@@ -3,10 +3,11 @@ import { encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
-import { checkCertificate } from "./certificate.js"
+import { checkCertificate, checkCosigned } from "./cosigned.js"
 import { onCandidate, onCertificate, onFinish, onPropose } from "./facility-opening.js"
 import {
   dealingStream,
+  headOfProposal,
   isEarlier,
   isOpened,
   settingOf,
@@ -17,6 +18,7 @@ import {
 import { onLock, onOpenings, onShare } from "./facility-shares.js"
 import type {
   Attempt,
+  Ended,
   FacilityContext,
   FacilityEffect,
   FacilityEvent,
@@ -27,6 +29,8 @@ import type {
 } from "./facility-state.js"
 import { emptyHead } from "./log.js"
 import {
+  type CosignedHead,
+  cosignedHeadCodec,
   type Message,
   type MessageOf,
   messageCodec,
@@ -36,18 +40,20 @@ import {
   submissionMessage,
 } from "./messages.js"
 import { modelHashOf, modelParameters } from "./model.js"
-import { refuseStudy } from "./policy.js"
-import type { Participant } from "./roster.js"
+import { type Refusal, refuseStudy, refuseTime } from "./policy.js"
+import { checkSuccession, openRoster } from "./roster.js"
 import { studyDigest } from "./study.js"
 import { protectionOf } from "./sums/protections.js"
 
 export const startFacility = (context: FacilityContext): FacilityState => ({
   phase: "idle",
   memory: {
-    head: emptyHead(studyDigest(context.study)),
+    directory: context.directory,
+    head: context.directory.roster.version === 1 ? emptyHead(studyDigest(context.study)) : null,
     opened: [],
     trained: null,
     last: { round: 0, attempt: 0 },
+    approval: "none",
   },
 })
 
@@ -56,10 +62,11 @@ export const startFacility = (context: FacilityContext): FacilityState => ({
  * input becomes a refusal that names the rule, and changes nothing else.
  */
 export const stepFacility = (
-  context: FacilityContext,
+  given: FacilityContext,
   state: FacilityState,
   event: FacilityEvent,
 ): FacilityStep => {
+  const context = { ...given, directory: state.memory.directory }
   try {
     return react(context, state, event)
   } catch (error) {
@@ -74,7 +81,9 @@ export const stepFacility = (
 const react = (context: FacilityContext, state: FacilityState, event: FacilityEvent): FacilityStep => {
   switch (event.type) {
     case "message":
-      return onMessage(context, state, event.from, event.message)
+      return onMessage(context, state, event)
+    case "decision":
+      return onDecision(context, state, event)
     case "trained":
       return onTrained(context, state, event)
     case "training-failed":
@@ -88,9 +97,14 @@ const react = (context: FacilityContext, state: FacilityState, event: FacilityEv
       }
     case "finished":
       return {
-        state: { phase: "ended", memory: state.memory },
+        state,
         effects: [
-          toLeader(context, { type: "final-report", global: event.global, personal: event.personal }),
+          toLeader(context, {
+            type: "final-report",
+            global: event.global,
+            personal: event.personal,
+            head: state.phase === "ended" ? state.signature : null,
+          }),
           { type: "record", event: "study-finished", detail: "The final report was sent." },
         ],
       }
@@ -100,8 +114,7 @@ const react = (context: FacilityContext, state: FacilityState, event: FacilityEv
 const onMessage = (
   context: FacilityContext,
   state: FacilityState,
-  from: Participant,
-  message: Message,
+  { at, from, message }: Extract<FacilityEvent, { type: "message" }>,
 ): FacilityStep => {
   if (state.phase === "ended" && message.type !== "ended")
     throw new ConsiliumError("round/stale", "The study is over for this facility.")
@@ -113,7 +126,7 @@ const onMessage = (
     )
   switch (message.type) {
     case "announce":
-      return onAnnounce(context, state, message)
+      return onAnnounce(context, state, message, at)
     case "lock":
       return onLock(context, state, message)
     case "openings":
@@ -130,14 +143,71 @@ const onMessage = (
       return onClosed(state, message)
     case "finish":
       return onFinish(context, state, message)
+    case "roster":
+      return onRoster(context, state, message)
     case "ended":
-      return {
-        state: { phase: "ended", memory: state.memory },
-        effects: [{ type: "ended", reason: message.reason }],
-      }
+      return onEnded(context, state, message)
     default:
       throw new ConsiliumError("round/unexpected", `A message of type ${message.type} is not for a facility.`)
   }
+}
+
+/** The authority's next roster holds from here on. One that leaves this facility out ends the study for it. */
+const onRoster = (
+  context: FacilityContext,
+  state: FacilityState,
+  message: MessageOf<"roster">,
+): FacilityStep => {
+  const { directory } = openRoster(context.suite, context.authorityKey, message.signed)
+  if (equalBytes(directory.digest, context.directory.digest)) return { state, effects: [] }
+  checkSuccession(context.directory, directory)
+  // within an attempt, shares are dealt to places in the roster they were dealt under
+  if (state.phase !== "idle" && state.phase !== "ended")
+    throw new ConsiliumError("round/unexpected", "A new roster came in the middle of a round.")
+  const memory = { ...state.memory, directory }
+  const record: FacilityEffect = {
+    type: "record",
+    event: "roster-changed",
+    detail: `roster ${directory.roster.version}, ${directory.facilities.length} facilities`,
+  }
+  if (directory.find(context.me.id) === undefined)
+    return {
+      state: { phase: "ended", memory, signature: null },
+      effects: [record, { type: "ended", reason: "This facility has left the study." }],
+    }
+  return { state: { ...state, memory }, effects: [record] }
+}
+
+const onEnded = (
+  context: FacilityContext,
+  state: FacilityState,
+  { reason, head }: MessageOf<"ended">,
+): FacilityStep => {
+  const ended: FacilityEffect = { type: "ended", reason }
+  const signature = state.phase === "ended" ? state.signature : null
+  const next: Ended = { phase: "ended", memory: state.memory, signature }
+  if (head === null) return { state: next, effects: [ended] }
+  const { id: about } = context.directory.leader
+  const security = (code: string, detail: string): FacilityEffect => {
+    const evidence = sha256(encode(cosignedHeadCodec, head))
+    return { type: "security", code, about, evidence, detail }
+  }
+  try {
+    checkCosigned(context.suite, context.study, context.directory, head)
+  } catch (error) {
+    if (!(error instanceof ConsiliumError)) throw error
+    return { state: next, effects: [security(error.code, error.message), ended] }
+  }
+  const kept: FacilityEffect = { type: "cosigned", head }
+  if (agreesWith(next, head)) return { state: next, effects: [kept, ended] }
+  const other = `Others signed another log, up to event ${head.seq}, than the one this facility was shown.`
+  return { state: next, effects: [security("log/not-extending", other), kept, ended] }
+}
+
+/** Whether a co-signed head may be of the log that this facility has seen; its own final head must be that very one. */
+const agreesWith = ({ memory, signature }: Ended, head: CosignedHead): boolean => {
+  const seen = memory.head
+  return seen?.seq === head.seq ? equalBytes(head.hash, seen.hash) : signature === null
 }
 
 // --- announced: policy, then training
@@ -146,6 +216,7 @@ const onAnnounce = (
   context: FacilityContext,
   state: FacilityState,
   message: MessageOf<"announce">,
+  at: number,
 ): FacilityStep => {
   const { spec } = message
   const { memory } = state
@@ -162,8 +233,16 @@ const onAnnounce = (
       "round/unexpected",
       `Round ${spec.round}, attempt ${spec.attempt}, epoch ${spec.epoch} is none of the study's ${rounds} rounds of ${attempts} attempts.`,
     )
+  if (!equalBytes(spec.roster, context.directory.digest))
+    throw new ConsiliumError(
+      "round/unexpected",
+      `Round ${spec.round} was announced among another roster than number ${context.directory.roster.version}.`,
+    )
   const last = { round: spec.round, attempt: spec.attempt }
-  const refusal = refuseStudy(context.policy, context.study)
+  const refusal =
+    refuseStudy(context.policy, context.study) ??
+    refuseTime(context.policy, at) ??
+    (memory.approval === "denied" ? DENIED : null)
   if (refusal)
     return {
       state: { phase: "idle", memory: { ...memory, last } },
@@ -179,7 +258,13 @@ const onAnnounce = (
       `The model of round ${spec.round} is not the announced one.`,
     )
   const attempt: Attempt = { spec, digest: specDigest(spec) }
-  const training: Training = { phase: "training", memory: { ...memory, last }, attempt, received: new Map() }
+  const training: Training = {
+    phase: "training",
+    memory: { ...memory, last },
+    attempt,
+    received: new Map(),
+    asking: null,
+  }
   const { trained } = memory
   if (trained !== null && equalBytes(trained.model, spec.model))
     return submit(context, training, trained.values, trained.secret)
@@ -188,7 +273,47 @@ const onAnnounce = (
       "cohort/differencing",
       `Round ${spec.round} starts from a model whose sum with this facility counts as opened; other integers beside it would show their difference.`,
     )
+  if (context.policy.approval === "ask" && memory.approval === "none") {
+    const { name } = context.study
+    const detail = `The study ${name} asks to train on this facility's records; its policy wants a person to allow it.`
+    return {
+      state: { ...training, asking: parameters },
+      effects: [{ type: "record", event: "approval-wanted", detail }],
+    }
+  }
   return { state: training, effects: [{ type: "train", spec, digest: attempt.digest, parameters }] }
+}
+
+const DENIED: Refusal = {
+  code: "policy/denied",
+  reason: "A person at this facility decided that it takes no part in this study.",
+}
+
+/** A person's word holds for the whole study, and can be changed between rounds. */
+const onDecision = (
+  context: FacilityContext,
+  state: FacilityState,
+  { approved, by }: Extract<FacilityEvent, { type: "decision" }>,
+): FacilityStep => {
+  const memory: Memory = { ...state.memory, approval: approved ? "approved" : "denied" }
+  const record: FacilityEffect = {
+    type: "record",
+    event: approved ? "study-approved" : "study-denied",
+    detail: `by ${by}`,
+  }
+  if (state.phase !== "training" || state.asking === null)
+    return { state: { ...state, memory }, effects: [record] }
+  const { attempt, asking } = state
+  if (!approved)
+    return {
+      state: { phase: "idle", memory },
+      effects: [record, toLeader(context, { type: "refusal", ...memory.last, ...DENIED })],
+    }
+  const { spec, digest } = attempt
+  return {
+    state: { ...state, memory, asking: null },
+    effects: [record, { type: "train", spec, digest, parameters: asking }],
+  }
 }
 
 const onTrained = (
@@ -337,7 +462,7 @@ const shortened = (reason: string): string => [...reason].slice(0, 250).join("")
 /** What was seen in a refused message of the leader and stays seen: a log that grew, a cohort that was certified. */
 const stillSeen = (context: FacilityContext, state: FacilityState, message: Message): FacilityState => {
   try {
-    if (message.type === "propose") return withHead(state, message.proposal)
+    if (message.type === "propose") return withHead(state, headOfProposal(message.proposal))
     if (message.type !== "certificate") return state
     const { proposal, signatures } = message
     checkCertificate(context.suite, context.study, context.directory, proposal, signatures)

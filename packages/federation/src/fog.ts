@@ -14,7 +14,7 @@ import {
   type Traffic,
 } from "./messages.js"
 import type { Refused } from "./refused.js"
-import type { Directory, Participant } from "./roster.js"
+import { checkSuccession, type Directory, openRoster, type Participant } from "./roster.js"
 import { type Study, studyDigest } from "./study.js"
 import type { CryptoSuite } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
@@ -24,6 +24,8 @@ export interface FogContext {
   readonly directory: Directory
   readonly me: Participant
   readonly suite: CryptoSuite
+  /** Signs rosters. */
+  readonly authorityKey: Uint8Array
 }
 
 interface HeldUpdate {
@@ -33,11 +35,13 @@ interface HeldUpdate {
 
 interface Idle {
   readonly phase: "idle"
+  readonly directory: Directory
   readonly last: { readonly round: number; readonly attempt: number }
   readonly traffic: Traffic
 }
 interface Collecting {
   readonly phase: "collecting"
+  readonly directory: Directory
   readonly spec: RoundSpec
   readonly digest: Uint8Array
   readonly traffic: Traffic
@@ -48,6 +52,7 @@ interface Collecting {
 /** The region's sum was sent; what comes late is dropped. */
 interface Forwarded {
   readonly phase: "forwarded"
+  readonly directory: Directory
   readonly spec: RoundSpec
   readonly digest: Uint8Array
   readonly traffic: Traffic
@@ -81,8 +86,9 @@ interface Step {
   readonly effects: readonly FogEffect[]
 }
 
-export const startFog = (): FogState => ({
+export const startFog = ({ directory }: FogContext): FogState => ({
   phase: "idle",
+  directory,
   last: { round: 0, attempt: 0 },
   traffic: noTraffic,
 })
@@ -94,7 +100,8 @@ const SHARE_OF_DEADLINE = 0.8
  * A fog's side of the protocol: it adds what its facilities send, if the protection lets it, and reports what crossed
  * its edge. Everything else passes through. Pure and total.
  */
-export const stepFog = (context: FogContext, state: FogState, event: FogEvent): Step => {
+export const stepFog = (given: FogContext, state: FogState, event: FogEvent): Step => {
+  const context = { ...given, directory: state.directory }
   switch (event.type) {
     case "received":
       return { state: { ...state, traffic: addTraffic(state.traffic, event.traffic) }, effects: [] }
@@ -110,10 +117,12 @@ export const stepFog = (context: FogContext, state: FogState, event: FogEvent): 
 }
 
 const onMessage = (context: FogContext, state: FogState, from: Participant, message: Message): Step => {
-  const child = from.parent !== null && equalBytes(from.parent, context.me.id)
+  const child = context.directory.childrenOf(context.me.id).some(({ id }) => equalBytes(id, from.id))
   if (message.type === "update" || message.type === "refusal" ? !child : from.role !== "leader")
     return { state, effects: [] }
   switch (message.type) {
+    case "roster":
+      return onRoster(context, state, message)
     case "announce":
       return onAnnounce(context, state, message)
     case "update":
@@ -133,6 +142,21 @@ const onMessage = (context: FogContext, state: FogState, from: Participant, mess
   }
 }
 
+const onRoster = (context: FogContext, state: FogState, message: MessageOf<"roster">): Step => {
+  try {
+    const { directory } = openRoster(context.suite, context.authorityKey, message.signed)
+    if (equalBytes(directory.digest, state.directory.digest)) return { state, effects: [] }
+    checkSuccession(state.directory, directory)
+    const detail = `roster ${directory.roster.version}, ${directory.childrenOf(context.me.id).length} facilities here`
+    return { state: { ...state, directory }, effects: [{ type: "record", event: "roster-changed", detail }] }
+  } catch (error) {
+    if (!(error instanceof ConsiliumError)) throw error
+    const { code, message: detail } = error
+    const about = context.directory.leader.id
+    return { state, effects: [{ type: "security", code, about, evidence: sha256(message.signed), detail }] }
+  }
+}
+
 const timerName = (spec: RoundSpec): string => `collect/${spec.round}/${spec.attempt}`
 
 const onAnnounce = (context: FogContext, state: FogState, message: MessageOf<"announce">): Step => {
@@ -142,11 +166,11 @@ const onAnnounce = (context: FogContext, state: FogState, message: MessageOf<"an
     return { state, effects: [] }
   if (!equalBytes(spec.study, studyDigest(context.study))) return { state, effects: [] }
   const digest = specDigest(spec)
-  const { traffic } = state
+  const { traffic, directory } = state
   if (protectionOf(context.study).added === null)
-    return { state: { phase: "forwarded", spec, digest, traffic }, effects: [] }
+    return { state: { phase: "forwarded", directory: state.directory, spec, digest, traffic }, effects: [] }
   return {
-    state: { phase: "collecting", spec, digest, traffic, updates: new Map(), out: new Set() },
+    state: { phase: "collecting", directory, spec, digest, traffic, updates: new Map(), out: new Set() },
     effects: [
       {
         type: "timer",
@@ -241,7 +265,7 @@ const forward = (context: FogContext, state: Collecting): Step => {
           },
         ]
   return {
-    state: { phase: "forwarded", spec, digest, traffic },
+    state: { phase: "forwarded", directory: state.directory, spec, digest, traffic },
     effects: [
       {
         type: "record",

@@ -1,5 +1,5 @@
 import { toHex } from "@consilium/base/bytes"
-import { checkCertificate } from "./certificate.js"
+import { checkCertificate } from "./cosigned.js"
 import { openSum } from "./leader-closing.js"
 import type { Attempt, Certifying, LeaderState, Opening } from "./leader-state.js"
 import { answered, type Turn, voidAttempt } from "./leader-turn.js"

@@ -5,6 +5,7 @@ import { milliseconds } from "@consilium/base/units"
 import { parameterHash } from "@consilium/learning/model-file"
 import { applyUpdate } from "@consilium/learning/server-optimiser"
 import {
+  type Finishing,
   type LeaderState,
   type Opening,
   type Progress,
@@ -12,11 +13,12 @@ import {
   type Validating,
 } from "./leader-state.js"
 import { announce, answered, settingOf, sortedValues, type Turn, voidAttempt } from "./leader-turn.js"
-import { addTraffic, type MessageOf, noTraffic } from "./messages.js"
+import type { LogHead } from "./log.js"
+import { addTraffic, type CosignedHead, finalHeadDigest, type MessageOf, noTraffic } from "./messages.js"
 import { modelFile } from "./model.js"
 import { meanOfSum } from "./quantise.js"
 import type { Participant } from "./roster.js"
-import { MAX_VALUES, valueBound } from "./study.js"
+import { MAX_VALUES, quorum, studyDigest, valueBound } from "./study.js"
 import { openBetween } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
 import { architectureOf } from "./training.js"
@@ -112,9 +114,7 @@ export const closeRound = (turn: Turn, state: Validating): LeaderState => {
   const { round } = attempt.spec
   turn.say({ type: "closed", spec: attempt.digest, accepted })
   turn.progress = {
-    ...state.progress,
-    log: turn.progress.log,
-    unshown: turn.progress.unshown,
+    ...turn.progressOf(state),
     received: noTraffic,
     closed: [
       ...state.progress.closed,
@@ -135,25 +135,52 @@ export const closeRound = (turn: Turn, state: Validating): LeaderState => {
     `round ${round} of ${study.rounds} closed: ${proposal.cohort.length} facilities, model ${toHex(accepted).slice(0, 16)}`,
   )
   if (round < study.rounds) return announce(turn, round + 1, 1)
-  turn.say({ type: "finish", rounds: round, model: modelFile(study, turn.progress.parameters, round) })
+  const { log: head, unshown, parameters } = turn.progress
+  turn.progress = { ...turn.progress, unshown: [] }
+  turn.say({
+    type: "finish",
+    rounds: round,
+    model: modelFile(study, parameters, round),
+    head: { ...head, headers: unshown },
+  })
   turn.effects.push({
     type: "timer",
     name: FINISH_TIMER,
     milliseconds: milliseconds(study.deadlines.collect),
   })
-  return { phase: "finishing", progress: turn.progress, finals: new Map() }
+  return { phase: "finishing", progress: turn.progress, head, finals: new Map() }
 }
 
-export const finishIfComplete = (
-  turn: Turn,
-  state: Extract<LeaderState, { phase: "finishing" }>,
-): LeaderState => {
+export const finishIfComplete = (turn: Turn, state: Finishing): LeaderState => {
   const complete = turn.context.directory.facilities.every((f) => state.finals.has(toHex(f.id)))
   return complete ? finish(turn, state) : state
 }
 
-export const finish = (turn: Turn, state: Extract<LeaderState, { phase: "finishing" }>): LeaderState => {
-  turn.say({ type: "ended", reason: "The study is complete." })
+export const signsFinalHead = (
+  turn: Turn,
+  head: LogHead,
+  from: Participant,
+  signature: Uint8Array,
+): boolean =>
+  turn.context.suite.verify(
+    from.signingKey,
+    finalHeadDigest(studyDigest(turn.context.study), head.seq, head.hash),
+    signature,
+  )
+
+/** The final head with its signatures, if enough facilities have signed it. */
+const finalHead = (turn: Turn, { head, finals }: Finishing): CosignedHead | null => {
+  const { directory, study } = turn.context
+  const signatures = directory.facilities.flatMap(({ id }) => {
+    const signature = finals.get(toHex(id))?.head ?? null
+    return signature === null ? [] : [{ facility: id, signature }]
+  })
+  if (signatures.length < quorum(study, directory.facilities.length)) return null
+  return { ...head, signed: { type: "final" }, roster: directory.digest, signatures }
+}
+
+export const finish = (turn: Turn, state: Finishing): LeaderState => {
+  turn.say({ type: "ended", reason: "The study is complete.", head: finalHead(turn, state) })
   turn.effects.push({ type: "ended" })
   return { phase: "closed", progress: turn.progress, finals: state.finals }
 }

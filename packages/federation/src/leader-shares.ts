@@ -12,6 +12,7 @@ import {
   type SignedSubmission,
 } from "./messages.js"
 import type { Participant } from "./roster.js"
+import { openingThreshold } from "./study.js"
 import { protectionOf } from "./sums/protections.js"
 
 export const withOpening = (
@@ -71,7 +72,8 @@ export const proposeChecked = (turn: Turn, state: Challenged): LeaderState => {
   const { directory, study } = turn.context
   const { attempt, openings, verdicts } = state
   const proven = provenComplaints(turn, state)
-  const { threshold, minCohort } = study.cohort
+  const { minCohort } = study.cohort
+  const threshold = openingThreshold(study, directory.facilities.length)
   const holders = (dealer: Uint8Array): number =>
     [...verdicts.values()].filter((verdict) => verdict.good.some((id) => equalBytes(id, dealer))).length
   const dealers = directory.facilities.filter(

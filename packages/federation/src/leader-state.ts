@@ -18,10 +18,13 @@ import type { CryptoSuite, OwnKeys } from "./suite.js"
 
 export interface LeaderContext {
   readonly study: Study
+  /** Who is enrolled when the study begins. */
   readonly directory: Directory
   readonly me: Participant
   readonly keys: OwnKeys
   readonly suite: CryptoSuite
+  /** Signs rosters. */
+  readonly authorityKey: Uint8Array
 }
 
 /** What is kept of a round that ended with a new model. */
@@ -40,6 +43,10 @@ export interface RoundRecord {
 
 /** What outlives a round. */
 export interface Progress {
+  /** Who is enrolled now. */
+  readonly directory: Directory
+  /** A roster that the next round begins with, as the authority signed it. */
+  readonly nextRoster: Uint8Array | null
   readonly log: LogHead
   /** Headers that no proposal has shown yet. */
   readonly unshown: readonly LogHeader[]
@@ -115,6 +122,8 @@ export interface Validating extends InRound {
 export interface Finishing {
   readonly phase: "finishing"
   readonly progress: Progress
+  /** The head that the facilities are asked to sign. */
+  readonly head: LogHead
   readonly finals: ReadonlyMap<string, MessageOf<"final-report">>
 }
 export interface Closed {
@@ -155,12 +164,14 @@ export type LeaderEvent =
       readonly envelope: Uint8Array
     }
   | { readonly type: "received"; readonly traffic: Traffic }
+  /** The authority has signed another roster. */
+  | { readonly type: "roster"; readonly at: number; readonly signed: Uint8Array }
   | { readonly type: "timer"; readonly at: number; readonly name: string }
   | (Refused & { readonly at: number })
 
 export type LeaderEffect =
   | { readonly type: "append"; readonly header: LogHeader; readonly body: Uint8Array }
-  | { readonly type: "broadcast"; readonly message: Message }
+  | { readonly type: "send"; readonly to: Uint8Array; readonly message: Message }
   | { readonly type: "timer"; readonly name: string; readonly milliseconds: Milliseconds }
   | { readonly type: "progress"; readonly line: string }
   | { readonly type: "ended" }

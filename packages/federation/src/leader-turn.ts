@@ -6,7 +6,7 @@ import type { Attempt, LeaderContext, LeaderEffect, LeaderState, Progress } from
 import { nextHeader } from "./log.js"
 import { type Message, messageCodec, type RoundSpec, specDigest } from "./messages.js"
 import { modelFile } from "./model.js"
-import type { Participant } from "./roster.js"
+import { EVERYONE, openRoster, type Participant } from "./roster.js"
 import { studyDigest } from "./study.js"
 import type { SumSetting } from "./sums/secure-sum.js"
 import { architectureOf } from "./training.js"
@@ -16,7 +16,7 @@ export const timerName = (spec: RoundSpec, phase: string): string => `${phase}/$
 /** One step of the leader under way: the log as it grows, and the effects in their order. */
 export class Turn {
   readonly effects: LeaderEffect[] = []
-  readonly context: LeaderContext
+  context: LeaderContext
   readonly at: number
   progress: Progress
 
@@ -28,7 +28,8 @@ export class Turn {
 
   /** The progress of the state that a turn ends in, with the log as the turn has left it. */
   progressOf(state: LeaderState): Progress {
-    return { ...state.progress, log: this.progress.log, unshown: this.progress.unshown }
+    const { log, unshown, directory, nextRoster } = this.progress
+    return { ...state.progress, log, unshown, directory, nextRoster }
   }
 
   /** Appends an event to the log. */
@@ -41,7 +42,7 @@ export class Turn {
   /** Logs a message of the leader's own, then sends it to everyone. */
   say(message: Message): void {
     this.record(message.type, this.context.me.id, encode(messageCodec, message))
-    this.effects.push({ type: "broadcast", message })
+    this.effects.push({ type: "send", to: EVERYONE, message })
   }
 
   timer(spec: RoundSpec, phase: LeaderState["phase"], deadline: number): void {
@@ -58,15 +59,31 @@ export class Turn {
   }
 }
 
-/** Starts an attempt at a round from the current model. */
+/** The next roster takes effect. */
+const adoptRoster = (turn: Turn, signed: Uint8Array): void => {
+  const { suite, authorityKey, directory: before } = turn.context
+  const { directory } = openRoster(suite, authorityKey, signed)
+  turn.context = { ...turn.context, directory }
+  turn.progress = { ...turn.progress, directory, nextRoster: null }
+  turn.say({ type: "roster", signed })
+  const newcomers = directory.facilities.filter(({ id }) => before.find(id) === undefined)
+  const gone = before.facilities.filter(({ id }) => directory.find(id) === undefined)
+  const names = (of: readonly Participant[]): string => of.map(({ name }) => name).join(", ")
+  if (newcomers.length > 0) turn.tell(`${names(newcomers)} joined the study`)
+  if (gone.length > 0) turn.tell(`${names(gone)} left the study`)
+}
+
+/** Starts an attempt at a round from the current model. A new roster begins with a round, never with a redone one. */
 export const announce = (turn: Turn, round: number, attempt: number): LeaderState => {
-  const { study } = turn.context
+  if (turn.progress.nextRoster !== null && attempt === 1) adoptRoster(turn, turn.progress.nextRoster)
+  const { study, directory } = turn.context
   const parameters = turn.progress.parameters
   const spec: RoundSpec = {
     study: studyDigest(study),
     round,
     attempt,
     epoch: 0,
+    roster: directory.digest,
     model: parameterHash(architectureOf(study), parameters),
   }
   turn.say({ type: "announce", spec, model: modelFile(study, parameters, round - 1) })
@@ -89,7 +106,7 @@ export const voidAttempt = (turn: Turn, attempt: Attempt, reason: string): Leade
   if (number < study.attempts) return announce(turn, round, number + 1)
   const why = `Round ${round} failed ${number} times; the last time: ${reason}.`
   turn.record("aborted", me.id, new Uint8Array(0))
-  turn.say({ type: "ended", reason: why })
+  turn.say({ type: "ended", reason: why, head: null })
   turn.effects.push({ type: "ended" })
   return { phase: "aborted", progress: turn.progress, reason: why }
 }

@@ -11,6 +11,7 @@ import {
   finishIfComplete,
   openIfComplete,
   openSum,
+  signsFinalHead,
   withPartial,
 } from "./leader-closing.js"
 import { collected, lockList, withoutFacility, withRegion, withSubmission } from "./leader-collecting.js"
@@ -33,8 +34,8 @@ import { announce, Turn, timerName } from "./leader-turn.js"
 import { emptyHead } from "./log.js"
 import { addTraffic, certificateDigest, type MessageOf, noTraffic } from "./messages.js"
 import { initialModel } from "./model.js"
-import type { Participant } from "./roster.js"
-import { parameterCount, studyDigest } from "./study.js"
+import { checkSuccession, openRoster, type Participant } from "./roster.js"
+import { checkStudy, parameterCount, studyAmong, studyDigest } from "./study.js"
 import { protectionOf } from "./sums/protections.js"
 
 interface Step {
@@ -45,6 +46,8 @@ interface Step {
 export const startLeader = (context: LeaderContext): LeaderState => ({
   phase: "announced",
   progress: {
+    directory: context.directory,
+    nextRoster: null,
     log: emptyHead(studyDigest(context.study)),
     unshown: [],
     parameters: initialModel(context.study),
@@ -58,7 +61,8 @@ export const startLeader = (context: LeaderContext): LeaderState => ({
  * The leader's side of the protocol. Pure: every event it accepts and every decision it takes is appended to the log
  * before anything is sent.
  */
-export const stepLeader = (context: LeaderContext, state: LeaderState, event: LeaderEvent): Step => {
+export const stepLeader = (given: LeaderContext, state: LeaderState, event: LeaderEvent): Step => {
+  const context = { ...given, directory: state.progress.directory }
   if (event.type === "received") {
     const progress = { ...state.progress, received: addTraffic(state.progress.received, event.traffic) }
     return { state: { ...state, progress }, effects: [] }
@@ -75,13 +79,18 @@ export const stepLeader = (context: LeaderContext, state: LeaderState, event: Le
           ? onDeadline(turn, state)
           : onFinalDeadline(turn, state, event.name)
       break
+    case "roster":
+      next = withNextRoster(turn, state, event.signed)
+      break
     case "refused":
       turn.record(`security:${event.code}`, event.about, event.evidence)
       next = state
       break
     case "message":
       try {
-        next = onMessage(turn, state, event)
+        next = context.directory.find(event.from.id)
+          ? onMessage(turn, state, event)
+          : dropped(turn, state, event)
       } catch (error) {
         if (!(error instanceof ConsiliumError)) throw error
         turn.record(`security:${error.code}`, event.from.id, event.envelope)
@@ -92,6 +101,31 @@ export const stepLeader = (context: LeaderContext, state: LeaderState, event: Le
       }
   }
   return { state: { ...next, progress: turn.progressOf(next) }, effects: turn.effects }
+}
+
+/** Keeps the authority's next roster for the next round, if the study can go on with it. */
+const withNextRoster = (turn: Turn, state: LeaderState, signed: Uint8Array): LeaderState => {
+  const { suite, authorityKey, study, directory } = turn.context
+  try {
+    const next = openRoster(suite, authorityKey, signed).directory
+    const waiting =
+      turn.progress.nextRoster && openRoster(suite, authorityKey, turn.progress.nextRoster).directory
+    if (equalBytes(next.digest, (waiting ?? directory).digest)) return state
+    checkSuccession(directory, next)
+    if (waiting !== null && next.roster.version <= waiting.roster.version)
+      throw new ConsiliumError(
+        "identity/bad-roster",
+        `Roster ${next.roster.version} does not come after roster ${waiting.roster.version}, which waits for the next round.`,
+      )
+    checkStudy(studyAmong(study, next.facilities.length), next.facilities.length)
+  } catch (error) {
+    if (!(error instanceof ConsiliumError)) throw error
+    turn.record(`security:${error.code}`, turn.context.me.id, sha256(signed))
+    turn.tell(`a new roster cannot be used: ${error.message}`)
+    return state
+  }
+  turn.progress = { ...turn.progress, nextRoster: signed }
+  return { ...state, progress: turn.progress }
 }
 
 type OnMessage = Extract<LeaderEvent, { type: "message" }>
@@ -122,12 +156,15 @@ const onRefusal = (
   }
 }
 
+/** Leaves a message without effect: it came at the wrong time, or from somebody who has left the study. */
+const dropped = (turn: Turn, state: LeaderState, { from, message, envelope }: OnMessage): LeaderState => {
+  turn.record(`dropped:${message.type}`, from.id, sha256(envelope))
+  return state
+}
+
 const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderState => {
   const { from, message } = event
-  const wrongPhase = (): LeaderState => {
-    turn.record(`dropped:${message.type}`, from.id, sha256(event.envelope))
-    return state
-  }
+  const wrongPhase = (): LeaderState => dropped(turn, state, event)
   const accept = <S>(next: S): S => {
     turn.record(message.type, from.id, event.envelope)
     return next
@@ -228,6 +265,11 @@ const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderStat
       )
     case "final-report": {
       if (state.phase !== "finishing" || from.role !== "facility") return wrongPhase()
+      if (message.head !== null && !signsFinalHead(turn, state.head, from, message.head))
+        throw new ConsiliumError(
+          "identity/bad-signature",
+          `The signature of ${from.name} over the final head is not valid.`,
+        )
       const finals = new Map(state.finals).set(toHex(from.id), message)
       accept(state)
       return finishIfComplete(turn, { ...state, finals })

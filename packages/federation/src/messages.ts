@@ -18,7 +18,7 @@ import {
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
 import { headerList } from "./log.js"
-import { MAX_PARTICIPANTS, type Participant } from "./roster.js"
+import { MAX_PARTICIPANTS, type Participant, signedRosterBytes } from "./roster.js"
 import type { CryptoSuite } from "./suite.js"
 
 const MAX_PAYLOAD = 16 << 20
@@ -42,6 +42,8 @@ export const roundSpecCodec = record({
   attempt: u16,
   /** Key and committee period; 0 while a study has no key ceremony. */
   epoch: u32,
+  /** Digest of the roster that the attempt is among. */
+  roster: fixedBytes(32),
   /** Parameter hash of the model the round starts from. */
   model: fixedBytes(32),
 })
@@ -110,9 +112,15 @@ export const proposalCodec = record({
 })
 export type Proposal = Encoded<typeof proposalCodec>
 
-/** The one thing that is certified: spec, cohort and log head. */
-export const certificateDigest = (proposal: Proposal): Digest =>
-  hash("certificate", specDigest(proposal.spec), encode(cohortCodec, proposal.cohort), proposal.head)
+/** The one thing that is certified: spec, cohort and log head with its number. */
+export const digestOfCertificate = (
+  spec: Uint8Array,
+  cohort: Cohort,
+  headSeq: number,
+  head: Uint8Array,
+): Digest => hash("certificate", spec, encode(cohortCodec, cohort), encode(u53, headSeq), head)
+export const certificateDigest = ({ spec, cohort, headSeq, head }: Proposal): Digest =>
+  digestOfCertificate(specDigest(spec), cohort, headSeq, head)
 
 const signatureCodec = record({ facility: fixedBytes(16), signature: fixedBytes(64) })
 export const signatureList = sortedBy(signatureCodec, (s) => s.facility, MAX_PARTICIPANTS)
@@ -131,8 +139,29 @@ export const metricsCodec = record({
 export type ReportedMetrics = Encoded<typeof metricsCodec>
 
 const refusalCodec = record({ round: u32, attempt: u16, code: text(64), reason: text(1024) })
-const trafficCodec = record({ update: u53, relayed: u53, opening: u53, metadata: u53 })
+export const trafficCodec = record({ update: u53, relayed: u53, opening: u53, metadata: u53 })
 const modelBytes = bytes(MAX_PAYLOAD)
+
+/** The log's end as the leader shows it, with the headers that the facilities have not been shown yet. */
+const shownHead = record({ seq: u53, hash: fixedBytes(32), headers: headerList })
+
+/** What a facility signs at the end of a study: its last co-signed head. */
+export const finalHeadDigest = (study: Uint8Array, seq: number, head: Uint8Array): Digest =>
+  hash("final-head", study, encode(u53, seq), head)
+
+/** A head of the leader's log that a quorum of facilities has signed: the leader cannot rewrite what came before it. */
+export const cosignedHeadCodec = record({
+  seq: u53,
+  hash: fixedBytes(32),
+  /** What was signed: a certificate's digest, or the final head's. */
+  signed: variant({
+    certificate: record({ spec: fixedBytes(32), cohort: cohortCodec }),
+    final: record({}),
+  }),
+  roster: fixedBytes(32),
+  signatures: signatureList,
+})
+export type CosignedHead = Encoded<typeof cosignedHeadCodec>
 
 /** Everything one participant says to another. */
 export const messageCodec = variant({
@@ -145,8 +174,10 @@ export const messageCodec = variant({
   candidate: record({ spec: fixedBytes(32), model: modelBytes }),
   void: record({ spec: fixedBytes(32), reason: text(1024) }),
   closed: record({ spec: fixedBytes(32), accepted: fixedBytes(32) }),
-  finish: record({ rounds: u32, model: modelBytes }),
-  ended: record({ reason: text(1024) }),
+  finish: record({ rounds: u32, model: modelBytes, head: shownHead }),
+  ended: record({ reason: text(1024), head: nullable(cosignedHeadCodec) }),
+  /** The authority's next roster: it holds from the next announcement on. */
+  roster: record({ signed: signedRosterBytes }),
   // facility to its parent, to another facility, to the leader
   update: record({ submission: signedSubmissionCodec, payload: bytes(MAX_PAYLOAD) }),
   share: record({ spec: fixedBytes(32), sealed: bytes(MAX_PAYLOAD) }),
@@ -162,7 +193,12 @@ export const messageCodec = variant({
   signature: record({ digest: fixedBytes(32), signature: fixedBytes(64) }),
   partial: record({ digest: fixedBytes(32), sealed: bytes(MAX_PAYLOAD) }),
   report: record({ spec: fixedBytes(32), metrics: nullable(metricsCodec) }),
-  "final-report": record({ global: nullable(metricsCodec), personal: nullable(metricsCodec) }),
+  "final-report": record({
+    global: nullable(metricsCodec),
+    personal: nullable(metricsCodec),
+    /** Signature over the final head; null from a facility that could not follow the log. */
+    head: nullable(fixedBytes(64)),
+  }),
   refusal: refusalCodec,
   // fog to leader
   region: record({

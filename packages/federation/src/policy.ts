@@ -15,6 +15,22 @@ export interface LocalPolicy {
   readonly metrics: "exact" | "none"
   /** Whether a study whose secrets follow from a public seed is allowed: demos and simulations only. */
   readonly insecureSeed: boolean
+  /** Names of the columns that may be trained on; null for all that the records have. */
+  readonly columns: readonly string[] | null
+  /** When rounds may begin here; null for always. */
+  readonly workingHours: WorkingHours | null
+  /** Whether a person here must allow a study before its first training: `ask`, or `auto`. */
+  readonly approval: "ask" | "auto"
+}
+
+export interface WorkingHours {
+  /** 0 is Monday. */
+  readonly days: readonly number[]
+  /** Minutes after midnight, local time; `to` is the first minute that is outside, and before `from` it means the next day. */
+  readonly from: number
+  readonly to: number
+  /** Minutes that local time is ahead of UTC. */
+  readonly utcOffset: number
 }
 
 /** The policy of a facility that wrote none: nothing readable, nothing seeded, no metrics. */
@@ -26,6 +42,9 @@ export const DEFAULT_POLICY: LocalPolicy = {
   largestModel: 1_000_000,
   metrics: "none",
   insecureSeed: false,
+  columns: null,
+  workingHours: null,
+  approval: "auto",
 }
 
 export interface Refusal {
@@ -62,10 +81,40 @@ export const refuseStudy = (policy: LocalPolicy, study: Study): Refusal | null =
       "policy/colluders",
       `The study withstands ${study.cohort.colluders} colluding facilities; this facility's policy wants at least ${policy.colluders}.`,
     )
+  const closed = study.model.features.filter((name) => policy.columns?.includes(name) === false)
+  if (closed.length > 0)
+    return refuse(
+      "policy/columns",
+      `The study trains on ${closed.join(", ")}; this facility's policy does not open ${closed.length === 1 ? "that column" : "those columns"}.`.slice(
+        0,
+        250,
+      ),
+    )
   if (study.insecureSeed !== null && !policy.insecureSeed)
     return refuse(
       "policy/insecure-seed",
       "The study derives all secrets from a public seed; this facility's policy does not allow that.",
     )
   return null
+}
+
+const DAY = 24 * 60
+
+/** Why no round may begin here at this time (milliseconds since 1970), or null if one may. */
+export const refuseTime = ({ workingHours }: LocalPolicy, at: number): Refusal | null => {
+  if (workingHours === null) return null
+  const { days, from, to, utcOffset } = workingHours
+  const minutes = Math.floor(at / 60_000) + utcOffset
+  const minute = ((minutes % DAY) + DAY) % DAY
+  // 1970-01-01 was a Thursday; hours that reach past midnight belong to the day they began on
+  const begun = to <= from && minute < to ? 1 : 0
+  const day = (((Math.floor(minutes / DAY) + 3 - begun) % 7) + 7) % 7
+  const within = to > from ? minute >= from && minute < to : minute >= from || minute < to
+  if (within && days.includes(day)) return null
+  const clock = (m: number): string =>
+    `${String(Math.floor(m / 60)).padStart(2, "0")}:${String(m % 60).padStart(2, "0")}`
+  return {
+    code: "policy/hours",
+    reason: `This facility takes part from ${clock(from)} to ${clock(to)} on its working days; the round was announced outside of them.`,
+  }
 }

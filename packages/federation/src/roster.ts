@@ -10,10 +10,11 @@ import {
   record,
   sortedBy,
   text,
+  u32,
   u53,
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { hash } from "@consilium/base/hash"
+import { type Digest, hash } from "@consilium/base/hash"
 import { utf8 } from "@consilium/base/platform"
 import type { CryptoSuite } from "./suite.js"
 
@@ -44,14 +45,19 @@ const participantCodec = record({
 })
 export type Participant = Encoded<typeof participantCodec>
 
-const rosterCodec = record({
+export const rosterCodec = record({
   study: fixedBytes(32),
+  /** 1 for the roster a study begins with; every change makes the next. */
+  version: u32,
   issuedAt: u53,
   participants: sortedBy(participantCodec, (p) => p.id, MAX_PARTICIPANTS),
 })
 export type Roster = Encoded<typeof rosterCodec>
 
 const signedRosterCodec = record({ roster: bytes(8 << 20), study: bytes(1 << 20), signature: fixedBytes(64) })
+
+/** A signed roster as it travels. */
+export const signedRosterBytes = bytes(10 << 20)
 
 const rosterMessage = (roster: Uint8Array, study: Uint8Array): Uint8Array => hash("roster", roster, study)
 
@@ -67,7 +73,8 @@ export const signRoster = (
 
 /**
  * The roster and the study's bytes, after checking the authority's signature.
- * @throws {ConsiliumError} "identity/bad-roster" if the signature or the tree of participants is wrong
+ * @throws {ConsiliumError} "identity/bad-roster" if the signature or the tree of participants is wrong, or the study is
+ *   not the one that the roster names
  */
 export const openRoster = (
   suite: CryptoSuite,
@@ -77,12 +84,41 @@ export const openRoster = (
   const { roster, study, signature } = decode(signedRosterCodec, signed)
   if (!suite.verify(authorityKey, rosterMessage(roster, study), signature))
     throw new ConsiliumError("identity/bad-roster", "The roster is not signed by the authority of the kit.")
-  return { directory: new Directory(decode(rosterCodec, roster)), study }
+  const directory = new Directory(decode(rosterCodec, roster))
+  if (!equalBytes(directory.roster.study, hash("study", study)))
+    throw new ConsiliumError(
+      "identity/bad-roster",
+      "The roster is of another study than the one that came with it.",
+    )
+  return { directory, study }
+}
+
+/**
+ * Refuses a roster that does not follow another: facilities may come and go and fogs may come, but nobody who stays
+ * changes, and the study and its leader are the same.
+ * @throws {ConsiliumError} "identity/bad-roster"
+ */
+export const checkSuccession = (before: Directory, next: Directory): void => {
+  const wrong = (message: string): never => {
+    throw new ConsiliumError("identity/bad-roster", message)
+  }
+  if (!equalBytes(before.roster.study, next.roster.study)) wrong("The next roster is of another study.")
+  if (next.roster.version <= before.roster.version)
+    wrong(`Roster ${next.roster.version} does not come after roster ${before.roster.version}.`)
+  for (const old of before.roster.participants) {
+    const now = next.find(old.id)
+    if (now === undefined) {
+      if (old.role !== "facility") wrong(`The next roster leaves out the ${old.role} ${old.name}.`)
+    } else if (!equalBytes(encode(participantCodec, old), encode(participantCodec, now)))
+      wrong(`The next roster changes the entry of ${old.name}.`)
+  }
 }
 
 /** Who is enrolled, who talks to whom. Immutable. */
 export class Directory {
   readonly roster: Roster
+  /** What a round's announcement names the roster by. */
+  readonly digest: Digest
   readonly leader: Participant
   /** Facilities in the order of their ids: the fixed order of everything that is listed or added. */
   readonly facilities: readonly Participant[]
@@ -92,6 +128,7 @@ export class Directory {
 
   constructor(roster: Roster) {
     this.roster = roster
+    this.digest = hash("roster-digest", encode(rosterCodec, roster))
     this.#byId = new Map(roster.participants.map((p) => [toHex(p.id), p]))
     const wrong = (message: string): never => {
       throw new ConsiliumError("identity/bad-roster", message)

@@ -172,6 +172,22 @@ export const defaultCohort = (facilities: number): Study["cohort"] => ({
 })
 
 /**
+ * Facilities that open a sum together, t, when this many are enrolled: what the study says, or as many more as it takes
+ * to withstand the declared colluders among newcomers; all of them at most.
+ */
+export const openingThreshold = (study: Study, facilities: number): number =>
+  Math.min(
+    facilities,
+    Math.max(study.cohort.threshold, Math.ceil((facilities + study.cohort.colluders + 1) / 2)),
+  )
+
+/** The study with the cohort rule that holds among this many facilities: what `checkStudy` must accept. */
+export const studyAmong = (study: Study, facilities: number): Study => ({
+  ...study,
+  cohort: { ...study.cohort, threshold: openingThreshold(study, facilities) },
+})
+
+/**
  * Refuses a study whose numbers cannot work, before anybody trains.
  * @throws {ConsiliumError} "round/bad-study" with the inequality that fails
  */

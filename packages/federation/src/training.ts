@@ -14,12 +14,20 @@ export const architectureOf = (study: Study): Architecture => ({
   inputs: study.model.features.length,
 })
 
+/** What the streams of an attempt are bound to: the same integers come out under every roster and protection. */
+export type TrainedAttempt = Pick<RoundSpec, "round" | "attempt" | "model">
+
 /**
  * One of a facility's random streams for one attempt at a round. All of them are derived from the round's secret; a
  * stream is bound to the study's training rules, to round, attempt, base model and purpose, so no two uses share bytes.
  * Streams that serve a protection are bound to the protection too, through their purpose.
  */
-export const roundStream = (study: Study, spec: RoundSpec, secret: SecretKey, purpose: string): PrfStream =>
+export const roundStream = (
+  study: Study,
+  spec: TrainedAttempt,
+  secret: SecretKey,
+  purpose: string,
+): PrfStream =>
   new PrfStream(
     secret,
     "round",
@@ -32,7 +40,7 @@ export const roundStream = (study: Study, spec: RoundSpec, secret: SecretKey, pu
 
 export interface LocalRound {
   readonly study: Study
-  readonly spec: RoundSpec
+  readonly spec: TrainedAttempt
   /** The global model the round starts from. */
   readonly parameters: Float64Array
   readonly examples: Examples

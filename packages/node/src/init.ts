@@ -52,7 +52,7 @@ export const initStudy = async (plan: InitPlan): Promise<InitResult> => {
   await makePrivateFolder(dataFolder)
   const lock = await lockFolder(dataFolder)
   try {
-    const sealed = await openSealed(dataFolder)
+    const sealed = await openSealed(dataFolder, { kind: "file", path: join(authorityFolder, "storage.key") })
     const keys = await loadOrCreateKeys(sealed)
     const ca = await openAuthority({ files: sealed, now: Date.now })
     const host = authority.host.includes(":") ? `[${authority.host}]` : authority.host

@@ -8,7 +8,7 @@ import type { LabelledRows } from "@consilium/records/rows"
 import { splitByPatient } from "@consilium/records/split"
 import { fitStandardiser, standardise } from "@consilium/records/standardise"
 import type { FacilityFile } from "./config/role-files.js"
-import type { LocalRecords } from "./roles/facility.js"
+import type { LocalRecords } from "./roles/facility-machine.js"
 
 /** Share of patients held out where a file comes without a published split. */
 const HOLD_OUT = 0.34

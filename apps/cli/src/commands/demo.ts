@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
@@ -6,7 +6,7 @@ import type { Protection, Strategy } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
 import { facilityFileSchema } from "@consilium/node/config/role-files"
 import { readRecords } from "@consilium/node/local-records"
-import type { Outcome } from "@consilium/node/roles/outcome"
+import { readOutcomes } from "@consilium/node/roles/outcome"
 import { baselinesOf, rowOf } from "../demo/baselines.js"
 import { type DemoPlan, layOut } from "../demo/layout.js"
 import { Processes } from "../demo/processes.js"
@@ -143,9 +143,11 @@ export const demo = async (options: DemoArguments): Promise<void> => {
   }
   const seconds = (Date.now() - started) / 1000
   const leader = layout.processes.find(({ role }) => role === "leader")?.config as string
-  const outcome = JSON.parse(
-    await readFile(join(folder, "leader", "data", "outcome.json"), "utf8"),
-  ) as Outcome
+  const [outcome] = await readOutcomes(join(folder, "leader", "data"))
+  if (outcome === undefined)
+    throw new ConsiliumError("cli/process-ended", "The leader ended without an outcome.", {
+      remedy: `Read ${join(folder, "logs", "leader.log")}.`,
+    })
   const audit = await auditFolder(leader)
   const withNames = (metrics: "global" | "personal") =>
     rowOf(

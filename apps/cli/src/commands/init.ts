@@ -2,7 +2,7 @@ import { resolve } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { systemRandom } from "@consilium/base/random"
-import { facilityFileText, serverFileText } from "@consilium/node/config/role-files"
+import { facilityFileText, fogFileText, leaderFileText } from "@consilium/node/config/role-files"
 import { parseAddress } from "@consilium/node/identity/names"
 import { initStudy } from "@consilium/node/init"
 import { heartStudy } from "../demo/studies.js"
@@ -31,8 +31,8 @@ export const init = async (options: InitArguments): Promise<void> => {
         remedy: "Name at least three facilities, comma-separated.",
       },
     )
-  const local = new Map<string, string>([["leader", serverFileText({ listen: { ports: [8443, 0] } })]])
-  for (const fog of fogs) local.set(fog, serverFileText({}))
+  const local = new Map<string, string>([["leader", leaderFileText({ listen: { ports: [8443, 0] } })]])
+  for (const fog of fogs) local.set(fog, fogFileText({}))
   for (const facility of facilities)
     local.set(facility, facilityFileText({ records: { format: "heart-csv", file: "heart.csv" }, policy: {} }))
   const { studyFile, authorityFile, configs } = await initStudy({

@@ -1,5 +1,13 @@
+import { access } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 import { milliseconds } from "@consilium/base/units"
-import { startAuthority, startFacility, startFog, startLeader } from "@consilium/node/roles/start"
+import {
+  type StartOptions,
+  startAuthority,
+  startFacility,
+  startFog,
+  startLeader,
+} from "@consilium/node/roles/start"
 import { endInTime, stopSignal } from "./stopping.js"
 
 interface StartArguments {
@@ -9,9 +17,17 @@ interface StartArguments {
   readonly format: "text" | "json"
 }
 
+/** The built page, where this installation has it. */
+const PAGE = fileURLToPath(new URL("../../../dashboard/dist", import.meta.url))
+const page = (): Promise<string | null> =>
+  access(PAGE).then(
+    () => PAGE,
+    () => null,
+  )
+
 const ROLES = {
   authority: startAuthority,
-  leader: startLeader,
+  leader: async (options: StartOptions) => startLeader({ ...options, page: await page() }),
   fog: startFog,
   facility: startFacility,
 } as const
@@ -20,13 +36,14 @@ const ROLES = {
 export const start = async (role: keyof typeof ROLES, options: StartArguments): Promise<void> => {
   const stop = stopSignal(options.withParent === true)
   endInTime(stop)
-  const outcome = await ROLES[role]({
+  const outcomes = await ROLES[role]({
     configPath: options.config,
     patience: milliseconds(1000 * options.patience),
     narrate: (line) => process.stderr.write(`${new Date().toISOString()} ${role}: ${line}\n`),
     stop,
   })
-  if (outcome && options.format === "json") process.stdout.write(`${JSON.stringify(outcome)}\n`)
-  if (outcome && !outcome.complete) process.exitCode = 6
+  if (outcomes && options.format === "json")
+    process.stdout.write(`${JSON.stringify({ studies: outcomes })}\n`)
+  if (outcomes && !outcomes.every(({ complete }) => complete)) process.exitCode = 6
   process.stdin.destroy()
 }

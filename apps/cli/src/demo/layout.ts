@@ -5,7 +5,12 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { systemRandom } from "@consilium/base/random"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import type { Protection, Strategy } from "@consilium/federation/study"
-import { type FacilityFileInput, facilityFileText, serverFileText } from "@consilium/node/config/role-files"
+import {
+  type FacilityFileInput,
+  facilityFileText,
+  fogFileText,
+  leaderFileText,
+} from "@consilium/node/config/role-files"
 import { seededNonce } from "@consilium/node/config/study-file"
 import { parseAddress } from "@consilium/node/identity/names"
 import { initStudy } from "@consilium/node/init"
@@ -116,8 +121,8 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
       },
     ]),
   )
-  const local = new Map<string, string>([["leader", serverFileText({ listen: { ports: [8443, 0] } })]])
-  for (const fog of fogs) local.set(fog, serverFileText({}))
+  const local = new Map<string, string>([["leader", leaderFileText({ listen: { ports: [8443, 0] } })]])
+  for (const fog of fogs) local.set(fog, fogFileText({}))
   for (const [name, file] of files) local.set(name, facilityFileText(file))
   const { authorityFile, configs } = await initStudy({
     folder,

@@ -13,13 +13,16 @@ import {
   sumOfShares,
   verifyShare,
 } from "@consilium/sharing/verified"
-import { valueCount } from "../study.js"
+import { openingThreshold, valueCount } from "../study.js"
 import { openSealed, openWithKey, seal } from "../suite.js"
 import type { SecureSum, SumSetting } from "./secure-sum.js"
 
 /** What a sealed share is bound to: this attempt, this dealer, this recipient. */
 const associated = (setting: SumSetting, dealer: Uint8Array, recipient: Uint8Array): Uint8Array =>
   hash("shamir-share", setting.spec, dealer, recipient)
+
+const thresholdOf = ({ study, directory }: SumSetting): number =>
+  openingThreshold(study, directory.facilities.length)
 
 const dealingOf = (setting: SumSetting, values: Int32Array, random: RandomSource) => {
   if (values.length !== valueCount(setting.study))
@@ -28,7 +31,7 @@ const dealingOf = (setting: SumSetting, values: Int32Array, random: RandomSource
       `An update of ${values.length} values was to be shared where ${valueCount(setting.study)} were expected.`,
     )
   return deal(FieldVector.fromIntegers(values), {
-    threshold: setting.study.cohort.threshold,
+    threshold: thresholdOf(setting),
     points: setting.directory.facilities.map((_, i) => i + 1),
     random,
   })
@@ -83,7 +86,7 @@ export const shamirSum: SecureSum = {
           setting.directory.pointOf(recipient),
           challengeOf(challenge, values),
           decode(maskedOpeningCodec, opening),
-          setting.study.cohort.threshold,
+          thresholdOf(setting),
         )
       } catch (error) {
         if (error instanceof ConsiliumError) return false
@@ -101,6 +104,6 @@ export const shamirSum: SecureSum = {
       point: setting.directory.pointOf(facility),
       vector: FieldVector.decode(opening, values),
     }))
-    return reconstructShamir(shares, setting.study.cohort.threshold).toIntegers()
+    return reconstructShamir(shares, thresholdOf(setting)).toIntegers()
   },
 }

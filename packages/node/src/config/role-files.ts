@@ -1,9 +1,32 @@
+import { dirname, resolve } from "node:path"
 import type { LocalPolicy } from "@consilium/federation/policy"
 import { DEFAULT_POLICY } from "@consilium/federation/policy"
 import { stringify } from "yaml"
 import { z } from "zod"
+import { apiFileSchema } from "../api/ports.js"
+import type { StorageKeySource } from "../store/storage-key.js"
 
 const dataFolder = z.string().min(1).default("../data")
+
+/** Where the key that seals the data folder comes from: not from the folder itself. Paths are relative to this file. */
+const storageKey = z
+  .union([
+    z.strictObject({ file: z.string().min(1) }),
+    z.strictObject({ passphrase_file: z.string().min(1) }),
+    z.strictObject({ systemd_credential: z.string().min(1) }),
+  ])
+  .default({ file: "storage.key" })
+
+export const storageKeyOf = (
+  configured: z.output<typeof storageKey>,
+  configPath: string,
+): StorageKeySource => {
+  const path = (file: string): string => resolve(dirname(resolve(configPath)), file)
+  if ("file" in configured) return { kind: "file", path: path(configured.file) }
+  if ("passphrase_file" in configured)
+    return { kind: "passphrase-file", path: path(configured.passphrase_file) }
+  return { kind: "systemd-credential", name: configured.systemd_credential }
+}
 
 /** `authority.yaml` */
 export const authorityFileSchema = z.strictObject({
@@ -13,18 +36,36 @@ export const authorityFileSchema = z.strictObject({
   /** Days that a participant's certificate is good for. */
   certificate_days: z.int().min(1).max(3650).default(365),
   data_folder: z.string().min(1).default("data"),
+  storage_key: storageKey,
 })
 
-/** `leader.yaml` and `fog.yaml`: where the role listens. Port 0 takes a free one. */
-export const serverFileSchema = z.strictObject({
-  listen: z
-    .strictObject({
-      hosts: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
-      ports: z.array(z.int().min(0).max(65_535)).min(1).default([0]),
-    })
-    .prefault({}),
+const listen = z
+  .strictObject({
+    hosts: z.array(z.string().min(1)).min(1).default(["127.0.0.1", "::1"]),
+    ports: z.array(z.int().min(0).max(65_535)).min(1).default([0]),
+  })
+  .prefault({})
+
+/** `fog.yaml`: where the fog listens. Port 0 takes a free one. */
+export const fogFileSchema = z.strictObject({ listen, data_folder: dataFolder, storage_key: storageKey })
+
+/** `leader.yaml` */
+export const leaderFileSchema = z.strictObject({
+  listen,
+  api: apiFileSchema,
+  /** `pglite` is an embedded PostgreSQL in the data folder, `segments` plain files; DATABASE_URL overrides both. */
+  store: z.enum(["pglite", "segments"]).default("pglite"),
   data_folder: dataFolder,
+  storage_key: storageKey,
 })
+export type LeaderFile = z.output<typeof leaderFileSchema>
+
+const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
+const clock = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/)
+const minutesOf = (text: string): number => {
+  const [hours, minutes] = text.split(":").map(Number) as [number, number]
+  return 60 * hours + minutes
+}
 
 const policySchema = z
   .strictObject({
@@ -35,6 +76,20 @@ const policySchema = z
     largest_model: z.int().min(1).default(DEFAULT_POLICY.largestModel),
     metrics: z.enum(["exact", "none"]).default(DEFAULT_POLICY.metrics),
     insecure_seed: z.boolean().default(DEFAULT_POLICY.insecureSeed),
+    /** Columns that may be trained on; null for all. */
+    columns: z.array(z.string().min(1).max(64)).nullable().default(null),
+    /** When rounds may begin, local time. */
+    working_hours: z
+      .strictObject({
+        days: z.array(z.enum(DAYS)).min(1).default(["mon", "tue", "wed", "thu", "fri"]),
+        from: clock,
+        to: clock,
+        utc_offset: z.string().regex(/^[+-](0\d|1[0-4]):[0-5]\d$/),
+      })
+      .nullable()
+      .default(null),
+    /** `ask`: a person here allows each study before its first training. */
+    approval: z.enum(["ask", "auto"]).default(DEFAULT_POLICY.approval),
   })
   .prefault({})
 
@@ -50,6 +105,7 @@ export const facilityFileSchema = z.strictObject({
   ]),
   policy: policySchema,
   data_folder: dataFolder,
+  storage_key: storageKey,
 })
 export type FacilityFile = z.output<typeof facilityFileSchema>
 export type FacilityFileInput = z.input<typeof facilityFileSchema>
@@ -62,6 +118,16 @@ export const policyOf = ({ policy }: FacilityFile): LocalPolicy => ({
   largestModel: policy.largest_model,
   metrics: policy.metrics,
   insecureSeed: policy.insecure_seed,
+  columns: policy.columns,
+  workingHours: policy.working_hours && {
+    days: policy.working_hours.days.map((day) => DAYS.indexOf(day)),
+    from: minutesOf(policy.working_hours.from),
+    to: minutesOf(policy.working_hours.to),
+    utcOffset:
+      (policy.working_hours.utc_offset.startsWith("-") ? -1 : 1) *
+      minutesOf(policy.working_hours.utc_offset.slice(1)),
+  },
+  approval: policy.approval,
 })
 
 /** Texts of configuration files name every key, with its default where nothing else was said. */
@@ -70,9 +136,14 @@ export const facilityFileText = (file: FacilityFileInput): string =>
 # metrics: exact sends accuracy and the like on held-out patients; none sends nothing. largest_model is in parameters.
 ${stringify(facilityFileSchema.parse(file))}`
 
-export const serverFileText = (file: z.input<typeof serverFileSchema>): string =>
+export const fogFileText = (file: z.input<typeof fogFileSchema>): string =>
   `# Where this role listens: the first host that exists, the first port that is free; port 0 takes any.
-${stringify(serverFileSchema.parse(file))}`
+${stringify(fogFileSchema.parse(file))}`
+
+export const leaderFileText = (file: z.input<typeof leaderFileSchema>): string =>
+  `# Where the leader listens for its fogs, and where its API and page are on this machine: the first host that exists, the
+# first port that is free; port 0 takes any. store: pglite is a database in the data folder, segments plain files.
+${stringify(leaderFileSchema.parse(file))}`
 
 export const authorityFileText = (file: z.input<typeof authorityFileSchema>): string =>
   `# The authority: certificates, enrolment, the signed roster.

@@ -1,105 +1,163 @@
-import { dirname, resolve } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
-import { type Participant, participantId, signRoster } from "@consilium/federation/roster"
-import { encodeStudy, studyDigest } from "@consilium/federation/study"
-import { authorityFileSchema } from "../config/role-files.js"
+import type { z } from "zod"
+import { authorityCommands } from "../admin/authority-commands.js"
+import { startAdmin } from "../admin/server.js"
+import { authorityFileSchema, storageKeyOf } from "../config/role-files.js"
 import { studyFileSchema, studyOf } from "../config/study-file.js"
 import { readConfig } from "../config/yaml-file.js"
-import { makeCsr, openAuthority } from "../identity/ca.js"
+import { ActLog } from "../identity/acts.js"
+import { type CertificateAuthority, makeCsr, openAuthority } from "../identity/ca.js"
 import { startEnrolServer } from "../identity/enrol-server.js"
-import { type Enrolled, openEnrolments } from "../identity/enrolment.js"
+import type { Host } from "../identity/invitation.js"
 import { loadOrCreateKeys } from "../identity/keys.js"
-import { loadTickets } from "../identity/kit.js"
-import { tlsIdentity } from "../identity/tls.js"
+import { Registry } from "../identity/registry.js"
+import { type TlsIdentity, tlsIdentity } from "../identity/tls.js"
 import { lockFolder } from "../store/lock.js"
 import { openSealed } from "./membership.js"
 
-const ROSTER_FILE = "signed-roster"
+/** Each day the authority looks whether its own certificate should be made anew. */
+const DAY = 86_400_000
 
-/**
- * Runs the authority: it certifies the participants of the study file, each once by its kit, signs the roster when all
- * are there, and then goes on serving it.
- */
-export const runAuthority = async (
+/** An authority's locked folder, opened. */
+export interface AuthorityFolder {
+  readonly config: z.output<typeof authorityFileSchema>
+  readonly folder: string
+  readonly authority: CertificateAuthority
+  readonly registry: Registry
+  /** Number of participants that the study file names. */
+  readonly expected: number
+  /** The authority's own certificate, made anew. */
+  identity(): Promise<TlsIdentity>
+  /** What invitations need to know, where the authority listens on this port. */
+  host(port: number): Host
+  close(): Promise<void>
+}
+
+/** Locks and opens the folder of an authority, and does what a crash has left undone. */
+export const openAuthorityFolder = async (
   configPath: string,
   narrate: (line: string) => void,
-  stop: AbortSignal,
-): Promise<void> => {
+): Promise<AuthorityFolder> => {
   const config = await readConfig(authorityFileSchema, configPath)
   const local = dirname(resolve(configPath))
   const file = await readConfig(studyFileSchema, resolve(local, config.study))
   const study = studyOf(file)
   const folder = resolve(local, config.data_folder)
   const lock = await lockFolder(folder)
+  let log: ActLog | undefined
   try {
-    const sealed = await openSealed(folder)
-    const keys = await loadOrCreateKeys(sealed)
-    const authority = await openAuthority({ files: sealed, now: Date.now })
-    const certificate = await authority.issue({
-      csr: await makeCsr(config.name, keys.tlsKey),
-      name: config.name,
-      role: "authority",
-      host: config.listen.host,
-      validityDays: config.certificate_days,
-    })
-    let roster = await sealed.get(ROSTER_FILE)
-    const enrolled = new Map<string, Enrolled>()
-    const closeRosterIfComplete = async (): Promise<void> => {
-      if (roster !== null || !file.participants.every(({ name }) => enrolled.has(name))) return
-      const participants: Participant[] = [...enrolled.values()].map((p) => ({
-        id: participantId(p.name),
-        name: p.name,
-        role: p.role,
-        parent: p.parent === null ? null : participantId(p.parent),
-        address: p.address,
-        signingKey: p.signingKey,
-        sealingKey: p.sealingKey,
-        tlsKeyHash: p.tlsKeyHash,
-      }))
-      const signed = signRoster(
-        { study: studyDigest(study), issuedAt: Date.now(), participants },
-        encodeStudy(study),
-        keys.sign,
-      )
-      await sealed.put(ROSTER_FILE, signed)
-      roster = signed
-      narrate(`all ${participants.length} participants have enrolled; the roster is signed`)
-    }
-    const enrolments = await openEnrolments({
+    const files = await openSealed(folder, storageKeyOf(config.storage_key, configPath))
+    const keys = await loadOrCreateKeys(files)
+    const now = Date.now
+    const authority = await openAuthority({ files, now })
+    log = await ActLog.open(join(folder, "log"), authority.fingerprint, keys)
+    const registry = await Registry.open({
       authority,
-      files: sealed,
-      tickets: await loadTickets(sealed),
+      keys,
+      files,
+      log,
+      first: { study, participants: file.participants },
       validityDays: config.certificate_days,
-      now: Date.now,
-      rosterClosed: () => roster !== null,
-      onEnrolled: async (participant) => {
-        enrolled.set(participant.name, participant)
-        await closeRosterIfComplete()
+      now,
+      narrate,
+    })
+    if (registry.begun === "other-than-file")
+      narrate(`${config.study} has changed since its roster was signed; the study that was signed goes on`)
+    return {
+      config,
+      folder,
+      authority,
+      registry,
+      expected: file.participants.length,
+      async identity() {
+        const certificate = await authority.issue({
+          csr: await makeCsr(config.name, keys.tlsKey),
+          name: config.name,
+          role: "authority",
+          host: config.listen.host,
+          validityDays: config.certificate_days,
+        })
+        return tlsIdentity(keys, { certificate, caCertificate: authority.certificate })
       },
-    })
-    const server = await startEnrolServer({
-      authority,
-      identity: tlsIdentity(keys, { certificate, caCertificate: authority.certificate }),
-      enrolments,
-      roster: () => roster,
-      now: Date.now,
-      host: config.listen.host,
-      port: config.listen.port,
-      onRefused: ({ code, source }) => narrate(`security: ${code} from ${source}`),
-    }).catch((cause) => {
-      throw new ConsiliumError(
-        "network/port-taken",
-        `The authority cannot listen on ${config.listen.host}:${config.listen.port}.`,
-        { cause },
-      )
-    })
-    narrate(`listening on port ${server.port} for ${file.participants.length} participants`)
-    await new Promise<void>((done) => {
-      if (stop.aborted) done()
-      stop.addEventListener("abort", () => done(), { once: true })
-    })
-    await server.close()
-  } finally {
+      host: (port) => ({
+        registry,
+        name: config.name,
+        study: study.name,
+        listen: { host: config.listen.host, port },
+        caFingerprint: authority.fingerprint,
+        keys,
+        now,
+      }),
+      async close() {
+        await registry.close()
+        await lock.close()
+      },
+    }
+  } catch (error) {
+    await log?.close()
     await lock.close()
+    throw error
   }
 }
+
+/**
+ * Runs the authority: it certifies the participants of the study file, each once by its kit, signs the roster when all
+ * are there, and then goes on: with newcomers that it invites, facilities that leave, studies that the leader proposes,
+ * and renewed certificates.
+ */
+export const runAuthority = async (
+  configPath: string,
+  narrate: (line: string) => void,
+  stop: AbortSignal,
+): Promise<void> => {
+  const opened = await openAuthorityFolder(configPath, narrate)
+  const { authority, config, expected, folder, registry } = opened
+  const { host, port } = config.listen
+  try {
+    const server = await startEnrolServer({
+      authority,
+      identity: await opened.identity(),
+      registry,
+      now: Date.now,
+      host,
+      port,
+      onRefused: ({ code, source }) => narrate(`security: ${code} from ${source}`),
+      onFailed: (error) => narrate(`a request failed: ${textOf(error)}`),
+    }).catch((cause) => {
+      throw new ConsiliumError("network/port-taken", `The authority cannot listen on ${host}:${port}.`, {
+        cause,
+      })
+    })
+    const renewal = setInterval(() => {
+      opened.identity().then(server.show, (error) => narrate(`no new certificate: ${textOf(error)}`))
+    }, DAY)
+    try {
+      const admin = await startAdmin(folder, authorityCommands(opened.host(server.port)), {
+        onFailed: (command, error) => narrate(`the command ${command} failed: ${textOf(error)}`),
+      })
+      try {
+        narrate(`listening on port ${server.port} for ${expected} participants`)
+        await new Promise<void>((done) => {
+          if (stop.aborted) done()
+          stop.addEventListener("abort", () => done(), { once: true })
+        })
+      } finally {
+        await admin.close()
+      }
+    } finally {
+      clearInterval(renewal)
+      await server.close()
+    }
+  } finally {
+    await opened.close()
+  }
+}
+
+/** One line about an error, without where in the program it was. */
+const textOf = (error: unknown): string =>
+  error instanceof ConsiliumError
+    ? `${error.code}: ${error.message}`
+    : error instanceof Error
+      ? `${error.name}: ${error.message}`
+      : "unknown error"

@@ -1,154 +1,52 @@
-import { decode, encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { sha256 } from "@consilium/base/hash"
-import { startFacility, stepFacility } from "@consilium/federation/facility"
-import type { FacilityContext, FacilityEffect, FacilityEvent } from "@consilium/federation/facility-state"
-import { envelopeCodec, type RoundSpec } from "@consilium/federation/messages"
 import type { LocalPolicy } from "@consilium/federation/policy"
-import { studyDigest } from "@consilium/federation/study"
-import { fineTune, measure, trainRound } from "@consilium/federation/training"
-import { type BatchCursor, batchCursorCodec, startCursor } from "@consilium/learning/batches"
-import type { Examples } from "@consilium/learning/data"
-import { nodeSuite } from "../identity/suite.js"
-import { ParentClient } from "../transport/parent-client.js"
-import { Relay } from "../transport/relay.js"
-import { Actor } from "./actor.js"
-import type { Membership } from "./membership.js"
-import { ownEvents } from "./own-events.js"
+import { z } from "zod"
+import { type AdminCommands, adminCommand, startAdmin } from "../admin/server.js"
+import { askToLeave } from "../identity/enrol-client.js"
+import { ChildTraffic } from "./child-traffic.js"
+import { decision, FacilityMachine, type LocalRecords } from "./facility-machine.js"
+import { contextOf, parentOf, type RoleOptions } from "./role-options.js"
 import { RoundSecrets } from "./round-secrets.js"
-import { lastWords, whenStopped } from "./stopping.js"
+import { whenStopped } from "./stopping.js"
+import { type Hosted, StudyHost } from "./study-host.js"
 
-/** A facility's records, prepared: rows to train on and rows held out, each patient on one side. */
-export interface LocalRecords {
-  readonly featureNames: readonly string[]
-  readonly train: Examples
-  readonly holdOut: Examples
+export interface FacilityOptions extends RoleOptions {
+  readonly records: LocalRecords
+  readonly policy: LocalPolicy
 }
 
-const CURSOR_FILE = "batch-cursor"
-
-/** Runs a facility until the leader ends the study. */
-export const runFacility = async (
-  membership: Membership,
-  records: LocalRecords,
-  policy: LocalPolicy,
-  narrate: (line: string) => void,
-  stop: AbortSignal,
-): Promise<void> => {
-  const { directory, me, study, keys, identity, log, sealed } = membership
-  checkFeatures(study.model.features, records.featureNames)
-  const context: FacilityContext = { study, directory, me, keys, suite: nodeSuite, policy }
-  const secrets = new RoundSecrets(sealed, study, me.name)
-  const savedCursor = await sealed.get(CURSOR_FILE)
-  let cursor: BatchCursor = savedCursor === null ? startCursor() : decode(batchCursorCodec, savedCursor)
-  let state = startFacility(context)
-  let finish: (reason: string) => void = () => undefined
-  const ended = new Promise<string>((resolve) => {
-    finish = resolve
-  })
-  whenStopped(stop, () => finish("stopped"))
-
-  const train = async (spec: RoundSpec, digest: Uint8Array, parameters: Float64Array): Promise<void> => {
-    try {
-      const secret = await secrets.of(spec.round)
-      const trained = trainRound({ study, spec, parameters, examples: records.train, cursor, secret })
-      await sealed.put(CURSOR_FILE, encode(batchCursorCodec, trained.cursor))
-      cursor = trained.cursor
-      actor.post({ type: "trained", spec: digest, values: trained.values, secret })
-    } catch (error) {
-      if (!(error instanceof ConsiliumError)) throw error
-      actor.post({ type: "training-failed", spec: digest, code: error.code, reason: error.message })
-    }
-  }
-
-  const finishStudy = async (effect: Extract<FacilityEffect, { type: "finish" }>): Promise<void> => {
-    const global = !effect.metrics ? null : measure(study, effect.parameters, records.holdOut)
-    const secret = await secrets.of(effect.round)
-    const spec: RoundSpec = {
-      study: studyDigest(study),
-      round: effect.round,
-      attempt: 1,
-      epoch: 0,
-      model: effect.model,
-    }
-    const own =
-      study.training.fineTuneSteps === 0
-        ? null
-        : fineTune({ study, spec, parameters: effect.parameters, examples: records.train, cursor, secret })
-    const personal = own === null || !effect.metrics ? null : measure(study, own, records.holdOut)
-    actor.post({ type: "finished", global, personal })
-  }
-
-  const perform = async (effect: FacilityEffect): Promise<void> => {
-    switch (effect.type) {
-      case "send":
-        relay.send(effect.to, effect.message)
-        return
-      case "train":
-        return train(effect.spec, effect.digest, effect.parameters)
-      case "measure":
-        actor.post({
-          type: "measured",
-          spec: effect.spec,
-          metrics: measure(study, effect.parameters, records.holdOut),
-        })
-        return
-      case "finish":
-        return finishStudy(effect)
-      case "forget-secret":
-        return secrets.forget(effect.round)
-      case "ended":
-        finish(effect.reason)
-        return
-      case "security":
-        narrate(`security: ${effect.code}: ${effect.detail}`)
-        return
-      case "record":
-        narrate(`${effect.event}: ${effect.detail}`)
-    }
-  }
-  const actor = new Actor<FacilityEvent>(async (events) => {
-    const effects: FacilityEffect[] = []
-    for (const event of events) {
-      const step = stepFacility(context, state, event)
-      state = step.state
-      effects.push(...step.effects)
-    }
-    await log.appendOwn(Date.now(), ownEvents(me.id, effects))
-    for (const effect of effects) await perform(effect)
-  })
-  const relay = new Relay({
-    directory,
-    me,
-    keys,
-    deliver: (deliveries) => {
-      for (const { from, message } of deliveries) actor.post({ type: "message", from, message })
+/** Runs a facility until all its studies are over. */
+export const runFacility = async (options: FacilityOptions): Promise<void> => {
+  const { membership, stores, records, policy, narrate, stop, probe } = options
+  const stopped = new Promise<void>((resolve) => whenStopped(stop, resolve))
+  const traffic = new ChildTraffic<FacilityMachine>(membership, parentOf(membership), stop, (up, detail) =>
+    narrate(up ? "the fog answers again" : `the fog does not answer: ${detail}`),
+  )
+  const host = new StudyHost<FacilityMachine>({
+    membership,
+    stores,
+    narrate,
+    probe,
+    machine: (member, snapshot) => {
+      checkFeatures(member.study.model.features, records.featureNames)
+      const secrets = new RoundSecrets(membership.sealed, member.study, member.me.name)
+      const context = { ...contextOf(membership, member), policy }
+      return new FacilityMachine(context, records, secrets, member.signedRoster, snapshot)
     },
-    refused: (about, error, envelope) =>
-      actor.post({
-        type: "refused",
-        about: about.id,
-        code: error.code,
-        detail: error.message,
-        evidence: sha256(encode(envelopeCodec, envelope)),
-      }),
+    adopted: async (hosted) => {
+      await hosted.machine.forgetUnneeded()
+      traffic.carry(hosted)
+    },
   })
-  const client = new ParentClient({
-    identity,
-    parent: directory.get(me.parent as Uint8Array),
-    receive: async (envelopes) => relay.fromParent(envelopes),
-    onConnection: (up, detail) =>
-      narrate(up ? "the fog answers again" : `the fog does not answer: ${detail}`),
-  })
-  relay.connect({ toParent: (envelope) => client.send(envelope) })
+  await host.resume()
+  await host.adopt(membership.signedRoster)
+  const admin = await startAdmin(membership.folder, facilityCommands(host, options))
   try {
-    await Promise.race([ended, actor.failed, client.poll()])
-    await client.leave(lastWords(stop))
+    await traffic.run(host, stopped)
   } finally {
-    actor.stop()
-    client.close()
-    // also where the study was aborted or this process was told to stop: it does not start in this study again
-    await secrets.forgetAll()
+    host.stop()
+    traffic.close()
+    await admin.close()
   }
 }
 
@@ -158,4 +56,54 @@ const checkFeatures = (wanted: readonly string[], present: readonly string[]): v
       "config/invalid",
       `The study trains on ${wanted.join(", ")}; this facility's records give ${present.join(", ")}.`,
     )
+}
+
+/** A study of this facility, by its name or the beginning of its id. */
+const studyNamed = (host: StudyHost<FacilityMachine>, name: string): Hosted<FacilityMachine> => {
+  const found = host.studies.filter(({ study, runner }) => study.name === name || runner.id.startsWith(name))
+  if (found.length !== 1)
+    throw new ConsiliumError(
+      "admin/no-such-study",
+      `${found.length === 0 ? "No study" : "More than one study"} of this facility is called ${JSON.stringify(name)}; there are ${host.studies.map(({ study, runner }) => `${study.name} (${runner.id.slice(0, 16)})`).join(", ")}.`,
+    )
+  return found[0] as Hosted<FacilityMachine>
+}
+
+/** What a running facility can be asked for, by a person who may use its data folder. */
+const facilityCommands = (
+  host: StudyHost<FacilityMachine>,
+  { membership, policy, narrate }: FacilityOptions,
+): AdminCommands => {
+  const choice = z.strictObject({ study: z.string().min(1).max(64), by: z.string().min(1).max(64) })
+  const decide = (approved: boolean) =>
+    adminCommand(choice, async ({ study, by }) => {
+      const { runner } = studyNamed(host, study)
+      await runner.post(decision(approved, by))
+      return { study: runner.id, approved }
+    })
+  return {
+    status: adminCommand(z.strictObject({}), () => ({
+      name: membership.me.name,
+      studies: host.studies.map(({ study, runner, machine }) => ({
+        id: runner.id,
+        name: study.name,
+        over: runner.over,
+        phase: machine.state.phase,
+        round: machine.state.memory.last.round,
+        attempt: machine.state.memory.last.attempt,
+        approval: policy.approval === "auto" ? "not-needed" : machine.state.memory.approval,
+        waitsForApproval: machine.state.phase === "training" && machine.state.asking !== null,
+        roster: machine.directory.roster.version,
+        log: { events: runner.head.seq },
+      })),
+    })),
+    approve: decide(true),
+    deny: decide(false),
+    leave: adminCommand(z.strictObject({}), async () => {
+      const { kit, identity, keys } = membership
+      const { at } = await askToLeave(kit, identity, keys, { now: Date.now, patienceMs: 20_000 })
+      narrate("this facility has asked to leave; it goes with the next round")
+      return { askedAt: new Date(at).toISOString() }
+    }),
+  }
 }

@@ -1,131 +1,173 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { encode } from "@consilium/base/encoding"
-import { sha256 } from "@consilium/base/hash"
-import { startLeader, stepLeader } from "@consilium/federation/leader"
-import type {
-  LeaderContext,
-  LeaderEffect,
-  LeaderEvent,
-  LeaderState,
-} from "@consilium/federation/leader-state"
-import { envelopeCodec } from "@consilium/federation/messages"
+import { setTimeout as sleep } from "node:timers/promises"
+import { ConsiliumError } from "@consilium/base/errors"
+import { systemRandom } from "@consilium/base/random"
 import { modelFile } from "@consilium/federation/model"
-import { EVERYONE } from "@consilium/federation/roster"
+import { openRoster } from "@consilium/federation/roster"
+import { encodeStudy, studyDigest } from "@consilium/federation/study"
+import { type AdminSocket, startAdmin } from "../admin/server.js"
+import { startHealth } from "../api/health.js"
+import type { LeaderService } from "../api/leader-service.js"
+import { type ApiFile, tokenRules } from "../api/ports.js"
+import { type RunningApi, startApi } from "../api/start-api.js"
+import { closeStudy, fetchRoster, proposeStudy } from "../identity/enrol-client.js"
 import { nodeSuite } from "../identity/suite.js"
-import { Blobs } from "../store/blobs.js"
 import { writeFileAtomic } from "../store/files.js"
-import type { ReservedAddress } from "../transport/address.js"
 import { ParentServer } from "../transport/parent-server.js"
-import { Relay } from "../transport/relay.js"
-import { Actor } from "./actor.js"
-import type { Membership } from "./membership.js"
-import { type Outcome, outcomeOf } from "./outcome.js"
-import { lastWords, whenStopped } from "./stopping.js"
-import { Timers } from "./timers.js"
+import { drainChildren } from "./drain-children.js"
+import { HostedLeader } from "./hosted-leader.js"
+import { leaderCommands } from "./leader-commands.js"
+import { LeaderMachine, leaderRoster, leaderStart } from "./leader-machine.js"
+import { MODEL_FILE, OUTCOME_FILE, type Outcome, outcomeOf } from "./outcome.js"
+import { presetStudy } from "./presets.js"
+import { addressOf, contextOf, type RoleOptions } from "./role-options.js"
+import { whenStopped } from "./stopping.js"
+import { type Hosted, StudyHost } from "./study-host.js"
 
-/**
- * Runs a study to its end. Every round's model is kept under its SHA-256 in `models/`; the last one and the outcome lie
- * in the data folder itself.
- */
-export const runLeader = async (
-  membership: Membership,
-  narrate: (line: string) => void,
-  stop: AbortSignal,
-): Promise<Outcome> => {
-  const { directory, me, study, keys, identity, log } = membership
-  const context: LeaderContext = { study, directory, me, keys, suite: nodeSuite }
-  const timers = new Timers()
-  const models = await Blobs.open(join(membership.folder, "models"))
-  let state: LeaderState = startLeader(context)
-  let finish: () => void = () => undefined
-  const ended = new Promise<void>((resolve) => {
-    finish = resolve
-  })
-  whenStopped(stop, () => finish())
+export interface LeaderOptions extends RoleOptions {
+  readonly api: ApiFile
+  /** Key and certificates of the API's listener, PEM; null where only this machine reaches it. */
+  readonly tls: { readonly key: string; readonly cert: string } | null
+  /** Folder of the built page; null serves none. */
+  readonly page: string | null
+}
 
-  const perform = (effect: LeaderEffect): void => {
-    switch (effect.type) {
-      case "append":
-        return
-      case "broadcast":
-        relay.send(EVERYONE, effect.message)
-        return
-      case "timer":
-        timers.after(effect.milliseconds, () =>
-          actor.post({ type: "timer", at: Date.now(), name: effect.name }),
-        )
-        return
-      case "progress":
-        narrate(effect.line)
-        return
-      case "ended":
-        finish()
-    }
-  }
-  const actor = new Actor<LeaderEvent>(async (events) => {
-    const effects: LeaderEffect[] = []
-    for (const event of events) {
-      const step = stepLeader(context, state, event)
-      state = step.state
-      effects.push(...step.effects)
-    }
-    await log.append(effects.filter((effect) => effect.type === "append"))
-    for (const effect of effects)
-      if (effect.type === "broadcast" && effect.message.type === "candidate")
-        await models.put(effect.message.model)
-    for (const effect of effects) perform(effect)
+const ASK_AGAIN = 2_000
+const GOODBYE = 2_000
+
+/** Runs the leader until all its studies are over. Gives the outcome of each, in the order they began. */
+export const runLeader = async (options: LeaderOptions): Promise<readonly Outcome[]> => {
+  const { membership, stores, narrate, stop, probe } = options
+  const { kit, identity, me } = membership
+  const stopped = new Promise<void>((resolve) => whenStopped(stop, resolve))
+  const handles: HostedLeader[] = []
+  const over: Promise<unknown>[] = []
+  let fail: (error: unknown) => void = () => undefined
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject
   })
-  const relay = new Relay({
-    directory,
-    me,
-    keys,
-    deliver: (deliveries) => {
-      for (const { from, message, envelope } of deliveries)
-        actor.post({
-          type: "message",
-          at: Date.now(),
-          from,
-          message,
-          envelope: encode(envelopeCodec, envelope),
+  failed.catch(() => undefined)
+
+  /** Looks out for newer rosters of a study while it runs. */
+  const followRosters = async ({ runner, machine }: Hosted<LeaderMachine>): Promise<void> => {
+    const study = studyDigest(machine.study)
+    let after = machine.directory.roster.version
+    while (!runner.over && !stop.aborted)
+      try {
+        const signed = await fetchRoster(kit, identity, {
+          study,
+          after,
+          now: Date.now,
+          patienceMs: 25_000,
+          stop,
         })
+        if (signed === null) continue
+        after = openRoster(nodeSuite, kit.authorityKey, signed).directory.roster.version
+        if (!runner.over) await runner.post(leaderRoster(signed))
+      } catch {
+        await sleep(ASK_AGAIN, undefined, { signal: stop, ref: false }).catch(() => undefined)
+      }
+  }
+
+  const host = new StudyHost<LeaderMachine>({
+    membership,
+    stores,
+    narrate,
+    probe,
+    machine: (member) => new LeaderMachine(contextOf(membership, member), member.signedRoster),
+    adopted: async (hosted) => {
+      const first = openRoster(nodeSuite, kit.authorityKey, hosted.machine.firstRoster).directory
+      handles.push(new HostedLeader(hosted, first))
+      if (hosted.runner.isNew) await hosted.runner.post(leaderStart())
+      followRosters(hosted).catch(fail)
+      const done = hosted.runner.ended.then(async () => {
+        await drainChildren(hosted.runner, me, stop)
+        await saveOutcome(hosted)
+        await closeStudy(kit, identity, studyDigest(hosted.study), {
+          now: Date.now,
+          patienceMs: GOODBYE,
+          stop,
+        }).catch(() => undefined)
+      })
+      done.catch(fail)
+      over.push(done)
     },
-    passed: (_deliveries, traffic) => actor.post({ type: "received", traffic }),
-    refused: (about, error, envelope) =>
-      actor.post({
-        type: "refused",
-        at: Date.now(),
-        about: about.id,
-        code: error.code,
-        detail: error.message,
-        evidence: sha256(encode(envelopeCodec, envelope)),
-      }),
   })
+  let ready = false
+  const service: LeaderService = {
+    name: me.name,
+    studies: () => handles,
+    ready: () => ready,
+    async startStudy(study) {
+      if (handles.every((handle) => handle.over))
+        throw new ConsiliumError("network/stopping", "The last study of this leader is over; it is ending.")
+      const signed = await proposeStudy(kit, identity, encodeStudy(study), {
+        now: Date.now,
+        patienceMs: 20_000,
+        stop,
+      })
+      const hosted = await host.adopt(signed)
+      return handles.find(({ id }) => id === hosted.runner.id) as HostedLeader
+    },
+  }
   const server = await ParentServer.start({
-    directory,
     me,
     identity,
-    address: membership.address as ReservedAddress,
-    receive: async (_child, envelopes) => relay.fromChild(envelopes),
+    address: addressOf(membership),
+    studies: () => host.studies.map(({ runner }) => runner),
   })
-  relay.connect({ toChild: (child, envelope) => server.put(child, envelope) })
+  let api: RunningApi | null = null
+  let health: { close(): Promise<void> } | null = null
+  let admin: AdminSocket | null = null
   try {
-    actor.post({ type: "start", at: Date.now() })
-    await Promise.race([ended, actor.failed])
-    await server.drained(lastWords(stop))
+    await host.resume()
+    await host.adopt(membership.signedRoster)
+    const troubled = (error: unknown): void => narrate(`the API failed at something: ${String(error)}`)
+    api = await startApi({
+      service,
+      presets: (kind) =>
+        presetStudy(
+          kind,
+          host.studies.map(({ study }) => study),
+          systemRandom,
+        ),
+      tokens: tokenRules(options.api),
+      page: options.page,
+      listen: { ...options.api.listen, tls: options.tls },
+      troubled,
+    })
+    narrate(`the page and the API are at ${api.url}`)
+    if (options.api.health !== null)
+      health = await startHealth({
+        service,
+        metrics: api.metrics,
+        listen: { ...options.api.health, tls: null },
+      })
+    admin = await startAdmin(membership.folder, leaderCommands(host, service))
+    ready = true
+    for (let settled = 0; settled < over.length && !stop.aborted; ) {
+      settled = over.length
+      await Promise.race([Promise.all(over), stopped, failed])
+    }
+    if (stop.aborted) await Promise.all(host.studies.map(({ runner }) => drainChildren(runner, me, stop)))
+    return await Promise.all(host.studies.map(saveOutcome))
   } finally {
-    actor.stop()
-    timers.clear()
+    ready = false
+    host.stop()
+    await admin?.close()
+    await health?.close()
+    await api?.close()
     await server.close()
   }
+}
+
+/** Writes a study's outcome and its last model into the study's folder. */
+const saveOutcome = async ({ study, folder, machine }: Hosted<LeaderMachine>): Promise<Outcome> => {
+  const { state, directory } = machine
   const outcome = outcomeOf(study, directory, state)
-  const { rounds } = outcome
-  await writeFileAtomic(
-    join(membership.folder, "model.consilium"),
-    modelFile(study, state.progress.parameters, rounds.length),
-  )
-  await writeFile(join(membership.folder, "outcome.json"), `${JSON.stringify(outcome, null, 2)}\n`, {
-    mode: 0o600,
-  })
+  const { parameters } = state.progress
+  await writeFileAtomic(join(folder, MODEL_FILE), modelFile(study, parameters, outcome.rounds.length))
+  await writeFile(join(folder, OUTCOME_FILE), `${JSON.stringify(outcome, null, 2)}\n`, { mode: 0o600 })
   return outcome
 }

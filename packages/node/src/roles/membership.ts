@@ -3,29 +3,30 @@ import { dirname, join, resolve } from "node:path"
 import { equalBytes } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
-import { type Directory, openRoster, type Participant, type Role } from "@consilium/federation/roster"
-import { checkStudy, decodeStudy, type Study, studyDigest } from "@consilium/federation/study"
-import { EventLog } from "../event-log.js"
+import { openRoster, type Participant, type Role } from "@consilium/federation/roster"
 import { fetchRoster, loadOrEnrol } from "../identity/enrol-client.js"
+import { certificateWarnings } from "../identity/expiry.js"
 import { loadOrCreateKeys, type ParticipantKeys } from "../identity/keys.js"
-import { readKit } from "../identity/kit.js"
-import { ed25519Verify, nodeSuite } from "../identity/suite.js"
+import { type Kit, readKit } from "../identity/kit.js"
+import { parseAddress } from "../identity/names.js"
+import { nodeSuite } from "../identity/suite.js"
 import { type TlsIdentity, tlsIdentity } from "../identity/tls.js"
 import { errno, storeError, writeFileAtomic } from "../store/files.js"
 import { type FolderLock, lockFolder } from "../store/lock.js"
-import { SealedFiles, storageKeyFromFile } from "../store/sealed.js"
+import { SealedFiles } from "../store/sealed.js"
+import { type StorageKeySource, storageKey } from "../store/storage-key.js"
 import { type ReservedAddress, reserveAddress } from "../transport/address.js"
 
-/** A participant that has enrolled and knows everybody else. */
+/** A participant that has enrolled and knows everybody else of its first study. */
 export interface Membership {
   readonly folder: string
-  readonly study: Study
-  readonly directory: Directory
+  readonly kit: Kit
   readonly me: Participant
   readonly keys: ParticipantKeys
   readonly identity: TlsIdentity
   readonly sealed: SealedFiles
-  readonly log: EventLog
+  /** The first study and its roster, as the authority signed them. */
+  readonly signedRoster: Uint8Array
   /** Present where the role listens. */
   readonly address: ReservedAddress | null
   /** Gives the data folder free; call it last. */
@@ -37,6 +38,7 @@ export interface JoinOptions {
   readonly configPath: string
   readonly role: Role
   readonly dataFolder: string
+  readonly storageKey: StorageKeySource
   readonly listen: { readonly hosts: readonly string[]; readonly ports: readonly number[] } | null
   /** How long to wait for the authority and the others. */
   readonly patience: Milliseconds
@@ -45,10 +47,10 @@ export interface JoinOptions {
   readonly stop: AbortSignal
 }
 
-/** Where a participant keeps the roster and study that the authority signed. */
+/** Where a participant keeps the roster and study that the authority signed first. */
 export const ROSTER_FILE = "roster.signed"
 
-const readIfThere = async (path: string): Promise<Uint8Array | null> => {
+export const readIfThere = async (path: string): Promise<Uint8Array | null> => {
   try {
     return new Uint8Array(await readFile(path))
   } catch (error) {
@@ -57,11 +59,10 @@ const readIfThere = async (path: string): Promise<Uint8Array | null> => {
   }
 }
 
-/** A data folder's sealed files, under the key file that lies beside them. */
-export const openSealed = async (folder: string): Promise<SealedFiles> => {
+/** A data folder's sealed files. */
+export const openSealed = async (folder: string, source: StorageKeySource): Promise<SealedFiles> => {
   const sealedFolder = join(folder, "sealed")
-  const key = await storageKeyFromFile(join(folder, "storage.key"), { sealedFolders: [sealedFolder] })
-  return SealedFiles.open(sealedFolder, key)
+  return SealedFiles.open(sealedFolder, await storageKey({ source, sealedFolders: [sealedFolder] }))
 }
 
 /**
@@ -81,25 +82,19 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
   const lock: FolderLock = await lockFolder(folder)
   let address: ReservedAddress | null = null
   try {
-    const sealed = await openSealed(folder)
+    const sealed = await openSealed(folder, options.storageKey)
     const keys = await loadOrCreateKeys(sealed)
-    address = options.listen && (await reserveAddress(options.listen.hosts, options.listen.ports))
+    let signedRoster = await readIfThere(join(folder, ROSTER_FILE))
+    address = options.listen && (await listenAgain(kit, signedRoster, options.listen))
     const times = { now: Date.now, patienceMs: options.patience, stop: options.stop }
     const certificates = await loadOrEnrol(sealed, { kit, keys, address: address?.address ?? "", ...times })
+    for (const { message } of certificateWarnings(certificates.certificate, Date.now())) narrate(message)
     const identity = tlsIdentity(keys, certificates)
-    let signed = await readIfThere(join(folder, ROSTER_FILE))
-    if (signed === null) {
+    if (signedRoster === null) {
       narrate(`${kit.name} is enrolled; waiting until all others are`)
-      signed = await fetchRoster(kit, identity, times)
+      signedRoster = await fetchRoster(kit, identity, times)
     }
-    const { directory, study: encoded } = openRoster(nodeSuite, kit.authorityKey, signed)
-    const study = decodeStudy(encoded)
-    if (!equalBytes(studyDigest(study), directory.roster.study))
-      throw new ConsiliumError(
-        "identity/bad-roster",
-        "The roster is of another study than the one that came with it.",
-      )
-    checkStudy(study, directory.facilities.length)
+    const { directory } = openRoster(nodeSuite, kit.authorityKey, signedRoster)
     const me = directory.named(kit.name)
     if (
       me.role !== role ||
@@ -110,32 +105,21 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
         "identity/bad-roster",
         `The roster names other keys for ${kit.name} than its own.`,
       )
-    await writeFileAtomic(join(folder, ROSTER_FILE), signed)
-    const log = await EventLog.open(join(folder, "log"), studyDigest(study), {
-      sign: keys.sign,
-      verifyOwn: (message, signature) => ed25519Verify(keys.signingKey, message, signature),
-    })
-    if (log.head.seq > 0) {
-      await log.close()
-      throw new ConsiliumError(
-        "round/no-resumption",
-        `${kit.name} has already taken part in the study ${study.name}: its log holds ${log.head.seq} events.`,
-      )
+    if (address !== null && address.address !== me.address) {
+      await address.close()
+      address = await reserveAt(me.address)
     }
+    await writeFileAtomic(join(folder, ROSTER_FILE), signedRoster)
     return {
       folder,
-      study,
-      directory,
+      kit,
       me,
       keys,
       identity,
       sealed,
-      log,
+      signedRoster,
       address,
-      leave: async () => {
-        await log.close()
-        await lock.close()
-      },
+      leave: () => lock.close(),
     }
   } catch (error) {
     await address?.close()
@@ -143,3 +127,18 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
     throw error
   }
 }
+
+const reserveAt = (address: string): Promise<ReservedAddress> => {
+  const { host, port } = parseAddress(address)
+  return reserveAddress([host], [port])
+}
+
+/** Others know this participant's address from the roster: after a restart it is the same. */
+const listenAgain = (
+  kit: Kit,
+  signedRoster: Uint8Array | null,
+  listen: NonNullable<JoinOptions["listen"]>,
+): Promise<ReservedAddress> =>
+  signedRoster === null
+    ? reserveAddress(listen.hosts, listen.ports)
+    : reserveAt(openRoster(nodeSuite, kit.authorityKey, signedRoster).directory.named(kit.name).address)

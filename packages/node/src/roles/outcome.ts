@@ -1,14 +1,24 @@
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import type { LeaderState, RoundRecord } from "@consilium/federation/leader-state"
 import type { ReportedMetrics, Traffic } from "@consilium/federation/messages"
 import type { Directory } from "@consilium/federation/roster"
-import type { Study } from "@consilium/federation/study"
+import { type Study, studyDigest } from "@consilium/federation/study"
 import { architectureOf } from "@consilium/federation/training"
 import { parameterHash } from "@consilium/learning/model-file"
+import { studiesFolder } from "./study-host.js"
+
+/** What lies in a study's folder at the leader once it is over. */
+export const MODEL_FILE = "model.consilium"
+export const OUTCOME_FILE = "outcome.json"
 
 /** How a study ended, as the leader writes it beside the model. Hashes are 64 hexadecimal digits. */
 export interface Outcome {
+  /** Digest of the study. */
+  readonly id: string
   readonly study: string
+  readonly startedAt: number | null
   readonly complete: boolean
   readonly reason: string | null
   readonly modelHash: string
@@ -61,7 +71,9 @@ const roundOutcome = (directory: Directory, record: RoundRecord): RoundOutcome =
 })
 
 export const outcomeOf = (study: Study, directory: Directory, state: LeaderState): Outcome => ({
+  id: toHex(studyDigest(study)),
   study: study.name,
+  startedAt: state.progress.closed[0]?.startedAt ?? null,
   complete: state.phase === "closed",
   reason:
     state.phase === "aborted" ? state.reason : state.phase === "closed" ? null : "The leader was stopped.",
@@ -76,3 +88,15 @@ export const outcomeOf = (study: Study, directory: Directory, state: LeaderState
       return { name, global: final?.global ?? null, personal: final?.personal ?? null }
     }),
 })
+
+/** The outcomes in a leader's data folder, in the order in which the studies began. */
+export const readOutcomes = async (dataFolder: string): Promise<readonly Outcome[]> => {
+  const folder = studiesFolder(dataFolder)
+  const outcomes: Outcome[] = []
+  for (const name of await readdir(folder)) {
+    const text = await readFile(join(folder, name, OUTCOME_FILE), "utf8").catch(() => null)
+    if (text !== null) outcomes.push(JSON.parse(text) as Outcome)
+  }
+  const began = ({ startedAt }: Outcome): number => startedAt ?? Number.POSITIVE_INFINITY
+  return outcomes.sort((a, b) => began(a) - began(b))
+}

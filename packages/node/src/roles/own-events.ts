@@ -1,5 +1,5 @@
 import { utf8 } from "@consilium/base/platform"
-import type { OwnEvent } from "../event-log.js"
+import type { OwnEvent } from "../own-event.js"
 
 /** What a machine wants to be remembered: something that happened, or something that must not. */
 type Recorded =

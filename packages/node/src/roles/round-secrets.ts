@@ -1,9 +1,8 @@
+import { toHex } from "@consilium/base/bytes"
 import { newSecretKey, SecretKey } from "@consilium/base/random"
 import { insecureSeededSecret } from "@consilium/base/testing"
-import type { Study } from "@consilium/federation/study"
+import { type Study, studyDigest } from "@consilium/federation/study"
 import type { SealedFiles } from "../store/sealed.js"
-
-const fileOf = (round: number): string => `round-secret-${round}`
 
 /**
  * A facility's secret of each round: drawn from the system's generator and sealed on disk before its first use, erased
@@ -13,31 +12,37 @@ export class RoundSecrets {
   readonly #sealed: SealedFiles
   readonly #study: Study
   readonly #facility: string
-  readonly #rounds = new Set<number>()
+  readonly #prefix: string
 
   constructor(sealed: SealedFiles, study: Study, facility: string) {
     this.#sealed = sealed
     this.#study = study
     this.#facility = facility
+    this.#prefix = `round-secret-${toHex(studyDigest(study)).slice(0, 16)}-`
   }
 
   async of(round: number): Promise<SecretKey> {
     const { insecureSeed, name } = this.#study
     if (insecureSeed !== null) return seededRoundSecret(name, insecureSeed, this.#facility, round)
-    this.#rounds.add(round)
-    const saved = await this.#sealed.get(fileOf(round))
+    const saved = await this.#sealed.get(this.#fileOf(round))
     if (saved !== null) return new SecretKey(saved)
     const secret = newSecretKey()
-    await this.#sealed.put(fileOf(round), secret.expose())
+    await this.#sealed.put(this.#fileOf(round), secret.expose())
     return secret
   }
 
   async forget(round: number): Promise<void> {
-    if (this.#rounds.delete(round)) await this.#sealed.erase(fileOf(round))
+    await this.#sealed.erase(this.#fileOf(round))
   }
 
+  /** Erases every secret of this study: when it is over, or when no round is under way after a crash. */
   async forgetAll(): Promise<void> {
-    for (const round of [...this.#rounds]) await this.forget(round)
+    for (const name of await this.#sealed.names())
+      if (name.startsWith(this.#prefix)) await this.#sealed.erase(name)
+  }
+
+  #fileOf(round: number): string {
+    return `${this.#prefix}${round}`
   }
 }
 

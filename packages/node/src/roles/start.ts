@@ -1,14 +1,28 @@
+import { readFile } from "node:fs/promises"
 import { basename, dirname, resolve } from "node:path"
+import { ConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
-import { facilityFileSchema, policyOf, serverFileSchema } from "../config/role-files.js"
+import type { ApiFile } from "../api/ports.js"
+import {
+  facilityFileSchema,
+  fogFileSchema,
+  leaderFileSchema,
+  policyOf,
+  storageKeyOf,
+} from "../config/role-files.js"
 import { readConfig } from "../config/yaml-file.js"
 import { prepare, readRecords } from "../local-records.js"
+import { openLeaderStores } from "../store/leader-stores.js"
+import { openSegmentStores } from "../store/segment-stores.js"
+import type { Stores } from "../store/study-store.js"
 import { runAuthority } from "./authority.js"
 import { runFacility } from "./facility.js"
 import { runFog } from "./fog.js"
 import { runLeader } from "./leader.js"
 import { joinStudy, type Membership } from "./membership.js"
 import type { Outcome } from "./outcome.js"
+import { studiesFolder } from "./study-host.js"
+import type { RunnerOptions } from "./study-runner.js"
 
 export interface StartOptions {
   readonly configPath: string
@@ -17,12 +31,29 @@ export interface StartOptions {
   readonly narrate: (line: string) => void
   /** Ends the role in good order. */
   readonly stop: AbortSignal
+  readonly probe?: RunnerOptions["probe"]
 }
 
-const asMember = async <T>(membership: Membership, run: () => Promise<T>): Promise<T> => {
+export interface LeaderStartOptions extends StartOptions {
+  /** Folder of the built page; null serves none. */
+  readonly page: string | null
+}
+
+/** Runs a member with its stores open, and gives folder and stores free whatever happens. */
+const asMember = async <T>(
+  membership: Membership,
+  open: () => Promise<Stores>,
+  run: (stores: Stores) => Promise<T>,
+): Promise<T> => {
   try {
-    return await run()
+    const stores = await open()
+    try {
+      return await run(stores)
+    } finally {
+      await stores.close()
+    }
   } finally {
+    await membership.address?.close()
     await membership.leave()
   }
 }
@@ -30,26 +61,48 @@ const asMember = async <T>(membership: Membership, run: () => Promise<T>): Promi
 export const startAuthority = (options: StartOptions): Promise<void> =>
   runAuthority(options.configPath, options.narrate, options.stop)
 
-export const startLeader = async (options: StartOptions): Promise<Outcome> => {
-  const config = await readConfig(serverFileSchema, options.configPath)
+const apiTls = async ({ tls }: ApiFile, configPath: string) => {
+  if (tls === null) return null
+  const read = async (file: string): Promise<string> => {
+    const path = resolve(dirname(resolve(configPath)), file)
+    return readFile(path, "utf8").catch((cause) => {
+      throw new ConsiliumError("config/unreadable", `The file ${path} cannot be read.`, { cause })
+    })
+  }
+  return { key: await read(tls.key_file), cert: await read(tls.certificate_file) }
+}
+
+export const startLeader = async (options: LeaderStartOptions): Promise<readonly Outcome[]> => {
+  const config = await readConfig(leaderFileSchema, options.configPath)
+  const tls = await apiTls(config.api, options.configPath)
   const membership = await joinStudy({
     ...options,
     role: "leader",
     dataFolder: config.data_folder,
+    storageKey: storageKeyOf(config.storage_key, options.configPath),
     listen: config.listen,
   })
-  return asMember(membership, () => runLeader(membership, options.narrate, options.stop))
+  return asMember(
+    membership,
+    () => openLeaderStores(membership.folder, config.store),
+    (stores) => runLeader({ ...options, membership, stores, api: config.api, tls }),
+  )
 }
 
 export const startFog = async (options: StartOptions): Promise<void> => {
-  const config = await readConfig(serverFileSchema, options.configPath)
+  const config = await readConfig(fogFileSchema, options.configPath)
   const membership = await joinStudy({
     ...options,
     role: "fog",
     dataFolder: config.data_folder,
+    storageKey: storageKeyOf(config.storage_key, options.configPath),
     listen: config.listen,
   })
-  return asMember(membership, () => runFog(membership, options.narrate, options.stop))
+  return asMember(
+    membership,
+    () => openSegmentStores(studiesFolder(membership.folder)),
+    (stores) => runFog({ ...options, membership, stores }),
+  )
 }
 
 /** Reads the records first: a facility whose records cannot be used says so before it enrols. */
@@ -62,9 +115,19 @@ export const startFacility = async (options: StartOptions): Promise<void> => {
     ...options,
     role: "facility",
     dataFolder: config.data_folder,
+    storageKey: storageKeyOf(config.storage_key, options.configPath),
     listen: null,
   })
-  return asMember(membership, () =>
-    runFacility(membership, prepare(records), policyOf(config), options.narrate, options.stop),
+  return asMember(
+    membership,
+    () => openSegmentStores(studiesFolder(membership.folder)),
+    (stores) =>
+      runFacility({
+        ...options,
+        membership,
+        stores,
+        records: prepare(records),
+        policy: policyOf(config),
+      }),
   )
 }

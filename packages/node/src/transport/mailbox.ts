@@ -2,77 +2,109 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
 import type { Envelope } from "@consilium/federation/messages"
 
-interface Waiting {
-  readonly after: number
-  readonly wake: () => void
-}
-
-/** Most bytes that wait for one child before its parent refuses more. */
+/** Most bytes that wait for one neighbour before more is refused. */
 const MAX_BYTES = 256 << 20
+/** Most bytes of one parcel, but for a single envelope that is larger. */
+const PARCEL_BYTES = 32 << 20
 
 /**
- * What a parent holds for one child until the child has said that it has it. Numbers rise by one, so the child names
- * the last it holds, and nothing is lost or taken twice.
+ * What is to go to one neighbour, until the neighbour has said that it has it. Numbers rise by one over the whole study,
+ * through restarts of either side, so nothing is lost or taken twice.
  */
 export class Mailbox {
-  #first = 1
-  readonly #held: Envelope[] = []
+  #first: number
+  readonly #held: Envelope[]
   #bytes = 0
-  readonly #waiting = new Set<Waiting>()
+  readonly #waiting = new Set<() => void>()
+
+  /** A mailbox whose first envelope has this number. */
+  constructor(first = 1, held: readonly Envelope[] = []) {
+    this.#first = first
+    this.#held = [...held]
+    for (const { body } of held) this.#bytes += body.length
+  }
 
   put(envelope: Envelope): void {
-    if (this.#bytes + envelope.body.length > MAX_BYTES)
-      throw new ConsiliumError("network/overloaded", `More than ${MAX_BYTES} bytes wait for one participant.`)
     this.#held.push(envelope)
     this.#bytes += envelope.body.length
-    for (const waiting of [...this.#waiting]) waiting.wake()
+    this.#wake()
   }
 
-  /** Forgets what the child has, and gives what follows: at once if there is something, else within the time. */
-  async take(
-    after: number,
-    limit: number,
-    milliseconds: Milliseconds,
-  ): Promise<{ first: number; envelopes: readonly Envelope[] }> {
-    while (this.#held.length > 0 && this.#first <= after) {
-      this.#bytes -= (this.#held.shift() as Envelope).body.length
-      this.#first += 1
-    }
-    if (this.#held.length === 0) await this.#arrival(after, milliseconds)
-    const start = Math.max(0, after + 1 - this.#first)
-    const envelopes: Envelope[] = []
-    let bytes = 0
-    for (const envelope of this.#held.slice(start)) {
-      if (envelopes.length > 0 && (envelopes.length === limit || bytes + envelope.body.length > 32 << 20))
-        break
-      envelopes.push(envelope)
-      bytes += envelope.body.length
-    }
-    return { first: this.#first + start, envelopes }
+  /** Whether the neighbour is so far behind that nothing more should be accepted for it. */
+  get overfull(): boolean {
+    return this.#bytes > MAX_BYTES
   }
 
-  #arrival(after: number, milliseconds: Milliseconds): Promise<void> {
-    return new Promise((resolve) => {
-      const waiting: Waiting = {
-        after,
-        wake: () => {
-          clearTimeout(timer)
-          this.#waiting.delete(waiting)
-          resolve()
-        },
-      }
-      const timer = setTimeout(waiting.wake, milliseconds)
-      this.#waiting.add(waiting)
-    })
+  /** Number of the last envelope that the neighbour is known to have. */
+  get acknowledged(): number {
+    return this.#first - 1
   }
 
-  /** Whether the child has everything. */
+  get held(): readonly Envelope[] {
+    return this.#held
+  }
+
   get empty(): boolean {
     return this.#held.length === 0
   }
 
-  /** Lets everyone who waits go, with nothing. */
+  /**
+   * Forgets what the neighbour has.
+   * @throws {ConsiliumError} "network/gap" if it has less than it once had, or more than was ever sent
+   */
+  acknowledge(upTo: number): void {
+    const last = this.#first + this.#held.length - 1
+    if (upTo < this.#first - 1 || upTo > last)
+      throw new ConsiliumError(
+        "network/gap",
+        `A neighbour says it has everything up to message ${upTo}; it had ${this.#first - 1}, and ${last} were sent.`,
+      )
+    for (const { body } of this.#held.splice(0, upTo - this.#first + 1)) this.#bytes -= body.length
+    this.#first = upTo + 1
+    if (this.empty) this.#wake()
+  }
+
+  /** What is there to be sent, at once if there is something, else within the time. */
+  async next(
+    limit: number,
+    milliseconds: Milliseconds,
+  ): Promise<{ readonly first: number; readonly envelopes: readonly Envelope[] }> {
+    if (this.empty) await this.#change(milliseconds)
+    const envelopes: Envelope[] = []
+    let bytes = 0
+    for (const envelope of this.#held) {
+      if (envelopes.length > 0 && (envelopes.length === limit || bytes + envelope.body.length > PARCEL_BYTES))
+        break
+      envelopes.push(envelope)
+      bytes += envelope.body.length
+    }
+    return { first: this.#first, envelopes }
+  }
+
+  /** Resolves once everything was acknowledged, or after some time. */
+  async drained(milliseconds: Milliseconds): Promise<void> {
+    const until = Date.now() + milliseconds
+    while (!this.empty && Date.now() < until) await this.#change((until - Date.now()) as Milliseconds)
+  }
+
+  /** Lets everyone who waits go. */
   close(): void {
-    for (const waiting of [...this.#waiting]) waiting.wake()
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake()
+  }
+
+  #change(milliseconds: Milliseconds): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, milliseconds)
+      this.#waiting.add(wake)
+    })
   }
 }

@@ -1,57 +1,64 @@
 import https from "node:https"
-import { setTimeout as sleep } from "node:timers/promises"
 import { toHex } from "@consilium/base/bytes"
 import { decode, encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { systemRandom } from "@consilium/base/random"
 import { type Milliseconds, milliseconds } from "@consilium/base/units"
 import type { Envelope } from "@consilium/federation/messages"
 import type { Directory, Participant } from "@consilium/federation/roster"
-import Fastify, { type FastifyInstance, type FastifyReply } from "fastify"
+import Fastify, { type FastifyInstance } from "fastify"
 import { peerOf, type TlsIdentity, tlsServerOptions } from "../identity/tls.js"
 import type { ReservedAddress } from "./address.js"
-import { Mailbox } from "./mailbox.js"
-import { MAX_PARCEL_BYTES, PARCEL_TYPE, POLL_TIME, parcelCodec } from "./wire.js"
+import type { Mailbox } from "./mailbox.js"
+import { sendProblem } from "./problem.js"
+import { MAX_PARCEL_BYTES, offersCodec, PARCEL_TYPE, POLL_TIME, parcelCodec, receiptCodec } from "./wire.js"
+
+/** One study as a parent offers it to its children. */
+export interface StudyDoor {
+  /** Digest of the study, 64 hexadecimal digits. */
+  readonly id: string
+  readonly directory: Directory
+  /** The latest roster, as the authority signed it. */
+  readonly signedRoster: Uint8Array
+  /** Takes what a child sent and says how far it has everything, durably. */
+  take(child: Participant, first: number, envelopes: readonly Envelope[]): Promise<number>
+  acknowledge(child: Participant, upTo: number): void
+  mailbox(child: Participant): Mailbox
+}
 
 export interface ParentServerOptions {
-  readonly directory: Directory
   readonly me: Participant
   readonly identity: TlsIdentity
   readonly address: ReservedAddress
-  /** Takes what a child sent, in order; the child is answered when it resolves, so save first. */
-  readonly receive: (child: Participant, envelopes: readonly Envelope[]) => Promise<void>
+  readonly studies: () => readonly StudyDoor[]
 }
 
 const MOST_ENVELOPES = 1024
+const OFFER_POLL: Milliseconds = milliseconds(200)
 
-/** What a problem looks like on the wire: RFC 9457. */
-export const sendProblem = (reply: FastifyReply, status: number, error: ConsiliumError): FastifyReply =>
-  reply
-    .code(status)
-    .type("application/problem+json")
-    .send(
-      JSON.stringify({
-        type: error.docs,
-        title: error.code,
-        status,
-        detail: error.message,
-        remedy: error.remedy,
-      }),
-    )
+const STATUS: Readonly<Record<string, number>> = {
+  "network/overloaded": 503,
+  "network/stopping": 503,
+  "network/unknown-study": 404,
+  "network/gap": 409,
+  "encoding/too-large": 413,
+}
+const statusOf = ({ code }: ConsiliumError): number =>
+  STATUS[code] ?? (code.startsWith("identity/") ? 403 : 400)
 
-/** The side of an edge that listens: children post to it and poll it over mutual TLS. */
+/**
+ * The side of an edge that listens: children post to it and poll it over mutual TLS.
+ *
+ *     GET  /v1/studies                      the studies that the child is enrolled in
+ *     POST /v1/studies/<id>/messages        a parcel; the answer says how far everything was taken
+ *     GET  /v1/studies/<id>/messages?after  what waits for the child after that number; waits for something to come
+ */
 export class ParentServer {
   readonly #options: ParentServerOptions
-  readonly #boxes = new Map<string, Mailbox>()
-  readonly #id = systemRandom.bytes(16)
-  /** Last envelope taken from each life of each child. */
-  readonly #taken = new Map<string, number>()
   readonly #app: FastifyInstance
+  #closing = false
 
   private constructor(options: ParentServerOptions) {
     this.#options = options
-    for (const child of options.directory.childrenOf(options.me.id))
-      this.#boxes.set(toHex(child.id), new Mailbox())
     this.#app = Fastify({
       bodyLimit: MAX_PARCEL_BYTES,
       serverFactory: (handler) => https.createServer(tlsServerOptions(options.identity), handler),
@@ -72,25 +79,8 @@ export class ParentServer {
     return server
   }
 
-  /** Puts an envelope into a child's mailbox. */
-  put(child: Participant, envelope: Envelope): void {
-    const box = this.#boxes.get(toHex(child.id))
-    if (!box)
-      throw new ConsiliumError(
-        "identity/unknown-participant",
-        `${child.name} is no child of ${this.#options.me.name}.`,
-      )
-    box.put(envelope)
-  }
-
-  /** Resolves when every child has what was put for it, or after some time. */
-  async drained(patience: Milliseconds): Promise<void> {
-    const deadline = Date.now() + patience
-    while ([...this.#boxes.values()].some((box) => !box.empty) && Date.now() < deadline) await sleep(20)
-  }
-
   async close(): Promise<void> {
-    for (const box of this.#boxes.values()) box.close()
+    this.#closing = true
     await this.#app.close()
     await this.#options.address.close()
   }
@@ -100,63 +90,82 @@ export class ParentServer {
     app.removeAllContentTypeParsers()
     app.addContentTypeParser(PARCEL_TYPE, { parseAs: "buffer" }, (_request, body, done) => done(null, body))
     app.setErrorHandler((error, _request, reply) => {
-      if (error instanceof ConsiliumError)
-        return sendProblem(reply, error.code.startsWith("identity/") ? 403 : 400, error)
+      if (error instanceof ConsiliumError) return sendProblem(reply, statusOf(error), error)
       const { statusCode } = error as { statusCode?: number }
-      return reply.code(statusCode ?? 500).send()
-    })
-    app.post("/v1/messages", async (request, reply) => {
-      const child = this.#child(request.raw.socket)
-      const parcel = decode(parcelCodec, new Uint8Array(request.body as Buffer))
-      const life = `${toHex(child.id)}/${toHex(parcel.sender)}`
-      const taken = this.#taken.get(life) ?? 0
-      if (parcel.first > taken + 1)
-        throw new ConsiliumError(
-          "network/gap",
-          `Envelope ${parcel.first} of ${child.name} came after ${taken}.`,
-        )
-      const fresh = parcel.envelopes.slice(taken + 1 - parcel.first)
-      for (const envelope of fresh) this.#checkOrigin(child, envelope)
-      this.#taken.set(life, Math.max(taken, parcel.first + parcel.envelopes.length - 1))
-      await this.#options.receive(child, fresh)
-      return reply.code(204).send()
-    })
-    app.get<{ Querystring: { after?: string; wait?: string } }>("/v1/messages", async (request, reply) => {
-      const child = this.#child(request.raw.socket)
-      const after = Number(request.query.after ?? "0")
-      if (!Number.isSafeInteger(after) || after < 0)
-        throw new ConsiliumError("encoding/malformed", "The query parameter `after` is no whole number.")
-      const box = this.#boxes.get(toHex(child.id)) as Mailbox
-      const { first, envelopes } = await box.take(
-        after,
-        MOST_ENVELOPES,
-        request.query.wait === "0" ? milliseconds(0) : POLL_TIME,
+      if (statusCode === undefined || statusCode >= 500) return reply.code(500).send()
+      return sendProblem(
+        reply,
+        statusCode,
+        new ConsiliumError("network/bad-request", `The request was refused with ${statusCode}.`),
       )
-      return reply
-        .type(PARCEL_TYPE)
-        .send(Buffer.from(encode(parcelCodec, { sender: this.#id, first, envelopes })))
     })
+    app.setNotFoundHandler((_request, reply) =>
+      sendProblem(reply, 404, new ConsiliumError("network/bad-request", "There is nothing at this address.")),
+    )
+    app.get<{ Querystring: { known?: string } }>("/v1/studies", async (request, reply) => {
+      const { tlsKeyHash } = peerOf(request.raw.socket)
+      const known = wholeNumber("known", request.query.known)
+      const offered = () =>
+        this.#options.studies().filter((door) => this.#childIn(door, tlsKeyHash) !== undefined)
+      const until = performance.now() + POLL_TIME
+      while (offered().length <= known && known > 0 && performance.now() < until && !this.#closing) {
+        if (request.raw.socket.destroyed) break
+        await new Promise((resolve) => setTimeout(resolve, OFFER_POLL))
+      }
+      const offers = offered().map(({ id, signedRoster }) => ({
+        study: new Uint8Array(Buffer.from(id, "hex")),
+        signed: signedRoster,
+      }))
+      return reply.type(PARCEL_TYPE).send(Buffer.from(encode(offersCodec, offers)))
+    })
+    app.post<{ Params: { study: string } }>("/v1/studies/:study/messages", async (request, reply) => {
+      const { door, child } = this.#edge(request.params.study, request.raw.socket)
+      if (!(request.body instanceof Uint8Array))
+        throw new ConsiliumError("network/bad-request", `A body of the type ${PARCEL_TYPE} was expected.`)
+      const parcel = decode(parcelCodec, new Uint8Array(request.body))
+      const taken = await door.take(child, parcel.first, parcel.envelopes)
+      return reply.type(PARCEL_TYPE).send(Buffer.from(encode(receiptCodec, { taken })))
+    })
+    app.get<{ Params: { study: string }; Querystring: { after?: string; wait?: string } }>(
+      "/v1/studies/:study/messages",
+      async (request, reply) => {
+        const { door, child } = this.#edge(request.params.study, request.raw.socket)
+        door.acknowledge(child, wholeNumber("after", request.query.after))
+        const wait = request.query.wait === "0" ? milliseconds(0) : POLL_TIME
+        const parcel = await door.mailbox(child).next(MOST_ENVELOPES, wait)
+        return reply.type(PARCEL_TYPE).send(Buffer.from(encode(parcelCodec, parcel)))
+      },
+    )
   }
 
-  /** The child at the other end of a connection, by the key of its certificate. */
-  #child(socket: unknown): Participant {
-    const { directory, me } = this.#options
+  #childIn(door: StudyDoor, tlsKeyHash: Uint8Array): Participant | undefined {
+    return door.directory
+      .childrenOf(this.#options.me.id)
+      .find((child) => toHex(child.tlsKeyHash) === toHex(tlsKeyHash))
+  }
+
+  /** The study that is asked for, and the child at the other end of the connection, by the key of its certificate. */
+  #edge(study: string, socket: unknown): { readonly door: StudyDoor; readonly child: Participant } {
     const peer = peerOf(socket)
-    const child = directory.childrenOf(me.id).find((p) => toHex(p.tlsKeyHash) === toHex(peer.tlsKeyHash))
-    if (!child)
-      throw new ConsiliumError("identity/unknown-participant", `${peer.name} is no child of ${me.name}.`)
-    return child
-  }
-
-  #checkOrigin(child: Participant, envelope: Envelope): void {
-    const { directory, me } = this.#options
-    const through = directory.childToward(me.id, envelope.from)
-    if (through !== child && through?.name !== child.name)
+    const door = this.#options.studies().find(({ id }) => id === study)
+    if (door === undefined)
       throw new ConsiliumError(
-        "identity/bad-signature",
-        `${child.name} sent a message in the name of somebody who is not below it.`,
+        "network/unknown-study",
+        `${this.#options.me.name} takes part in no such study.`,
       )
-    if (toHex(envelope.study) !== toHex(directory.roster.study))
-      throw new ConsiliumError("round/unexpected", `${child.name} sent a message of another study.`)
+    const child = this.#childIn(door, peer.tlsKeyHash)
+    if (child === undefined)
+      throw new ConsiliumError(
+        "identity/unknown-participant",
+        `${peer.name} is no child of ${this.#options.me.name} in this study.`,
+      )
+    return { door, child }
   }
+}
+
+const wholeNumber = (name: string, text = "0"): number => {
+  const value = Number(text)
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(value))
+    throw new ConsiliumError("network/bad-request", `The query parameter \`${name}\` is no whole number.`)
+  return value
 }

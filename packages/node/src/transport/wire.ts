@@ -1,14 +1,16 @@
-import { fixedBytes, record, u53 } from "@consilium/base/encoding"
+import { fixedBytes, list, record, u53 } from "@consilium/base/encoding"
 import { type Milliseconds, milliseconds } from "@consilium/base/units"
 import { envelopeList } from "@consilium/federation/messages"
+import { signedRosterBytes } from "@consilium/federation/roster"
 
-/** Some envelopes on their way over one edge, numbered from `first` by the side that sends them. */
-export const parcelCodec = record({
-  /** Tells apart the lives of a sender's process: numbers start again at 1 with each. */
-  sender: fixedBytes(16),
-  first: u53,
-  envelopes: envelopeList,
-})
+/** Some envelopes of a study on their way over one edge, numbered from `first` by the side that sends them. */
+export const parcelCodec = record({ first: u53, envelopes: envelopeList })
+
+/** What a parent answers to a parcel: the number of the last envelope it has, durably. */
+export const receiptCodec = record({ taken: u53 })
+
+/** The studies that a parent knows for one of its children, each as its latest signed roster. */
+export const offersCodec = list(record({ study: fixedBytes(32), signed: signedRosterBytes }), 1024)
 
 /** Most bytes of one request or answer between two nodes. */
 export const MAX_PARCEL_BYTES = 80 << 20

@@ -1,0 +1,63 @@
+import {
+  decode,
+  encode,
+  fixedBytes,
+  i32Array,
+  list,
+  nullable,
+  oneOf,
+  record,
+  u16,
+  u32,
+  u53,
+  variant,
+} from "@consilium/base/encoding"
+import type { Digest } from "@consilium/base/hash"
+import { SecretKey } from "@consilium/base/random"
+import type { FacilityState } from "./facility-state.js"
+import { type Directory, MAX_PARTICIPANTS } from "./roster.js"
+import { MAX_VALUES } from "./study.js"
+
+const openedCodec = record({
+  model: fixedBytes(32),
+  round: u32,
+  attempt: u16,
+  facilities: list(fixedBytes(16), MAX_PARTICIPANTS),
+})
+
+const snapshotCodec = record({
+  head: nullable(record({ seq: u53, hash: fixedBytes(32) })),
+  opened: list(openedCodec, 1 << 20),
+  trained: nullable(record({ model: fixedBytes(32), values: i32Array(MAX_VALUES), secret: fixedBytes(32) })),
+  last: record({ round: u32, attempt: u16 }),
+  approval: oneOf("none", "approved", "denied"),
+  phase: variant({ idle: record({}), ended: record({ signature: nullable(fixedBytes(64)) }) }),
+})
+
+/** What a facility needs to go on between rounds, without the directory; null within a round. It holds secrets: seal it. */
+export const encodeFacility = (state: FacilityState): Uint8Array | null => {
+  if (state.phase !== "idle" && state.phase !== "ended") return null
+  const { head, opened, trained, last, approval } = state.memory
+  return encode(snapshotCodec, {
+    head,
+    opened,
+    trained: trained && { ...trained, secret: trained.secret.expose() },
+    last,
+    approval,
+    phase: state.phase === "idle" ? { type: "idle" } : { type: "ended", signature: state.signature },
+  })
+}
+
+/** @throws {ConsiliumError} "encoding/..." */
+export const decodeFacility = (snapshot: Uint8Array, directory: Directory): FacilityState => {
+  const { head, trained, phase, ...rest } = decode(snapshotCodec, snapshot)
+  const memory = {
+    ...rest,
+    directory,
+    head: head && { seq: head.seq, hash: head.hash as Digest },
+    trained: trained && { ...trained, secret: new SecretKey(trained.secret) },
+  }
+  return phase.type === "idle"
+    ? { phase: "idle", memory }
+    : { phase: "ended", memory, signature: phase.signature }
+}
