@@ -608,6 +608,27 @@ export const ERROR_TABLE = {
     "A number is larger than its place in a polynomial allows.",
     "Lower the largest value of the study, or choose parameters with wider lanes.",
   ),
+  // lattice: sums
+  "lattice/other-sum": row(
+    "A protected update, a share or a partial opening belongs to another study, epoch, attempt or party.",
+    "Drop it, and ask its sender for the one of this sum.",
+  ),
+  "lattice/already-used": row(
+    "A key or a polynomial was to be used a second time, or opened by other facilities or for another cohort.",
+    "Send the stored bytes again if the request is the same; else refuse it: a second answer can reveal keys.",
+  ),
+  "lattice/worn-out": row(
+    "An epoch's keys have been used for as many openings as keep them secret.",
+    "Begin a new key epoch with its own ceremony.",
+  ),
+  "lattice/bad-opening": row(
+    "Partial openings are too few, from the wrong facilities, contradict each other, or do not open the sum.",
+    "Start another attempt; without a proof it cannot be told whose part was wrong.",
+  ),
+  "lattice/no-parameters": row(
+    "No safe parameters exist for what was asked of a sum, or given ones do not fit together.",
+    "Lower the largest value, the number of facilities or the polynomials of an epoch; the message or explanation names the numbers.",
+  ),
   // lattice: parameters, ckks, bfv
   "lattice/insecure": row(
     "Parameters have more bits of modulus than their degree allows for 128 bits of security.",

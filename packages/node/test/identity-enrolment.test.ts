@@ -1,23 +1,25 @@
 import { X509Certificate } from "node:crypto"
 import { once } from "node:events"
 import { createServer as createHttpServer } from "node:http"
-import { createServer, request } from "node:https"
+import { createServer } from "node:https"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { connect, type Server } from "node:tls"
 import { toHex } from "@consilium/base/bytes"
 import { isConsiliumError } from "@consilium/base/errors"
+import { openRoster } from "@consilium/federation/roster"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { FailedAttempts } from "../src/identity/attempts.js"
 import { makeCsr } from "../src/identity/ca.js"
 import { enrol, fetchRoster, loadOrEnrol } from "../src/identity/enrol-client.js"
-import { type EnrolServer, type EnrolServerOptions, startEnrolServer } from "../src/identity/enrol-server.js"
-import { type Enrolled, enrolMessage, openEnrolments } from "../src/identity/enrolment.js"
+import { enrolMessage } from "../src/identity/enrolment.js"
 import type { ParticipantKeys } from "../src/identity/keys.js"
-import { type Kit, makeKits, readKit, type Ticket } from "../src/identity/kit.js"
+import { type Kit, makeKits, readKit, saveTickets } from "../src/identity/kit.js"
+import { nodeSuite } from "../src/identity/suite.js"
 import { type TlsIdentity, tlsIdentity, tlsServerOptions } from "../src/identity/tls.js"
 import { SealedFiles } from "../src/store/sealed.js"
-import { type TestStudy, testStudy } from "./identity-study.js"
+import { type RawAnswer, raw, SEATS, TestAuthority } from "./identity-authority.js"
+import { testStudy } from "./identity-study.js"
 import { temporaryFolder } from "./store-children.js"
 
 const now = Date.now
@@ -33,115 +35,12 @@ afterAll(() => remove())
 
 let n = 0
 let folder: string
-let study: TestStudy
-let authority: Awaited<ReturnType<TestStudy["member"]>>
-let seen: Enrolled[]
-let roster: Uint8Array | null
-let refusals: string[]
-beforeEach(async () => {
+beforeEach(() => {
   folder = join(root, String(n++))
-  study = await testStudy(folder)
-  authority = await study.member("authority", "authority")
-  seen = []
-  roster = null
-  refusals = []
 })
 
-/** Kits that point to a port. */
-const kitsFor = async (
-  port: number,
-  expires = now() + DAY,
-): Promise<{ kits: Record<string, Kit>; tickets: readonly Ticket[] }> => {
-  const at = join(folder, `kits-${port}-${expires}`)
-  const tickets = await makeKits({
-    folder: at,
-    study: "heart",
-    authority: {
-      name: "authority",
-      url: `https://127.0.0.1:${port}`,
-      caFingerprint: study.authority.fingerprint,
-      signingKey: authority.keys.signingKey,
-      sign: authority.keys.sign,
-    },
-    participants: (["leader", "north", "south"] as const).map((name) => ({
-      name,
-      role: name === "leader" ? ("leader" as const) : ("facility" as const),
-      parent: name === "leader" ? null : "leader",
-      local: "",
-    })),
-    expires,
-  })
-  const kits: Record<string, Kit> = {}
-  for (const { name } of tickets) kits[name] = await readKit(join(at, name))
-  return { kits, tickets }
-}
-
-const start = async (
-  tickets: readonly Ticket[],
-  port: number,
-  change: Partial<EnrolServerOptions> = {},
-): Promise<EnrolServer> =>
-  startEnrolServer({
-    authority: study.authority,
-    identity: authority.identity,
-    enrolments: await openEnrolments({
-      authority: study.authority,
-      files: study.files,
-      tickets,
-      validityDays: 30,
-      now,
-      onEnrolled: (participant) => {
-        seen.push(participant)
-      },
-      rosterClosed: () => roster !== null,
-    }),
-    roster: () => roster,
-    now,
-    host: "127.0.0.1",
-    port,
-    onRefused: ({ code }) => refusals.push(code),
-    ...change,
-  })
-
-/** A port that was free a moment ago. */
-const freePort = async (): Promise<number> => {
-  const server = createHttpServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
-}
-
-const started = async (
-  change: Partial<EnrolServerOptions> = {},
-): Promise<{ kit(name: string): Kit; server: EnrolServer; tickets: readonly Ticket[]; port: number }> => {
-  const port = await freePort()
-  const { kits, tickets } = await kitsFor(port)
-  return { kit: (name) => kits[name] as Kit, server: await start(tickets, port, change), tickets, port }
-}
-
-/** A raw request, as somebody might make who does not follow the protocol. */
-const post = async (
-  port: number,
-  body: string,
-  path = "/v1/enrol",
-): Promise<{ status: number; text: string; headers: object }> => {
-  const outgoing = request({
-    host: "127.0.0.1",
-    port,
-    path,
-    method: "POST",
-    rejectUnauthorized: false,
-    agent: false,
-    headers: { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
-  })
-  outgoing.end(body)
-  const [response] = await once(outgoing, "response")
-  let text = ""
-  for await (const part of response) text += part
-  return { status: response.statusCode, text, headers: response.headers }
-}
+const post = (port: number, body: string, path = "/v1/enrol"): Promise<RawAnswer> =>
+  raw(port, { method: "POST", path, body })
 
 const bodyFor = async (
   kit: Kit,
@@ -168,104 +67,111 @@ const bodyFor = async (
 
 describe("enrolment", () => {
   it("gives every participant a certificate, and all of them the roster once the last one is there", async () => {
-    const { kit, server } = await started()
+    const authority = await TestAuthority.start(folder)
+    const addresses: Record<string, string> = { leader: "localhost:8443", "fog-1": "[::1]:9000" }
     const waiting: Promise<Uint8Array>[] = []
-    for (const [name, address] of [
-      ["leader", "localhost:8443"],
-      ["north", ""],
-      ["south", "[::1]:9000"],
-    ] as const) {
-      const keys = await study.keysOf(name)
-      const certificates = await enrol({ kit: kit(name), keys, address, now })
-      expect(certificates.caCertificate.trim()).toBe(study.authority.certificate.trim())
-      expect(new X509Certificate(certificates.certificate).subject).toBe(`CN=${name}\nOU=${kit(name).role}`)
-      expect(seen.at(-1)).toEqual({
+    for (const { name, role } of SEATS) {
+      const keys = await authority.study.keysOf(name)
+      const address = addresses[name] ?? ""
+      const certificates = await enrol({ kit: authority.kit(name), keys, address, now })
+      expect(certificates.caCertificate.trim()).toBe(authority.study.authority.certificate.trim())
+      expect(new X509Certificate(certificates.certificate).subject).toBe(`CN=${name}\nOU=${role}`)
+      waiting.push(fetchRoster(authority.kit(name), tlsIdentity(keys, certificates), { now }))
+    }
+    const [signed] = await Promise.all(waiting)
+    for (const other of await Promise.all(waiting)) expect(other).toEqual(signed)
+    const { directory } = openRoster(nodeSuite, authority.me.keys.signingKey, signed as Uint8Array)
+    expect(directory.roster.version).toBe(1)
+    for (const { name, role, parent } of SEATS) {
+      const keys = await authority.study.keysOf(name)
+      const { id: _, parent: above, ...entry } = directory.named(name)
+      expect(entry).toEqual({
         name,
-        role: kit(name).role,
-        parent: kit(name).parent,
-        address,
+        role,
+        address: addresses[name] ?? "",
         signingKey: keys.signingKey,
         sealingKey: keys.sealingKey,
         tlsKeyHash: keys.tlsKeyHash,
-      } satisfies Enrolled)
-      waiting.push(fetchRoster(kit(name), tlsIdentity(keys, certificates), { now }))
+      })
+      expect(above).toEqual(parent === null ? null : directory.named(parent).id)
     }
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    roster = new Uint8Array([1, 2, 3])
-    expect(await Promise.all(waiting)).toEqual([roster, roster, roster])
-    expect(refusals).toEqual([])
-    await server.close()
+    expect(authority.refusals).toEqual([])
+    await authority.stop()
   })
 
   it("waits for an authority that starts later, and says when it waited long enough", async () => {
-    const port = await freePort()
-    const { kits, tickets } = await kitsFor(port)
-    const keys = await study.keysOf("north")
-    const options = { kit: kits.north as Kit, keys, address: "", now }
+    const authority = await TestAuthority.layOut(folder)
+    const keys = await authority.study.keysOf("north")
+    const options = { kit: authority.kit("north"), keys, address: "", now }
     await expect(enrol({ ...options, patienceMs: 150 })).rejects.toMatchObject({
       code: "identity/authority-unreachable",
-      message: `https://127.0.0.1:${port} did not answer (ECONNREFUSED).`,
+      message: `https://127.0.0.1:${authority.port} did not answer (ECONNREFUSED).`,
     })
     const enrolled = enrol(options)
     await new Promise((resolve) => setTimeout(resolve, 200))
-    const server = await start(tickets, port)
+    await authority.run()
     expect((await enrolled).certificate).toContain("BEGIN CERTIFICATE")
-    await server.close()
+    await authority.stop()
+  })
+
+  it("stops waiting when it is told to, in the middle of an answer that does not come", async () => {
+    const authority = await TestAuthority.start(folder)
+    const { kit, identity } = await authority.join("north")
+    const stop = new AbortController()
+    const waiting = fetchRoster(kit, identity, { now, stop: stop.signal })
+    setTimeout(() => stop.abort(), 100)
+    const begun = performance.now()
+    await expect(waiting).rejects.toMatchObject({ code: "identity/authority-unreachable" })
+    expect(performance.now() - begun).toBeLessThan(2000)
+    await authority.stop()
   })
 
   it("gives the same keys the same certificate again, also after the authority has restarted", async () => {
-    const { kit, server, tickets, port } = await started()
-    const keys = await study.keysOf("north")
-    const options = { kit: kit("north"), keys, address: "north.example:1", now }
+    const authority = await TestAuthority.start(folder)
+    const keys = await authority.study.keysOf("north")
+    const options = { kit: authority.kit("north"), keys, address: "north.example:1", now }
     const first = await enrol(options)
-    const own = await SealedFiles.open(join(folder, "own", "north"), study.key)
+    const own = await SealedFiles.open(join(folder, "own", "north"), authority.study.key)
     expect(await loadOrEnrol(own, options)).toEqual(first)
-    await server.close()
-    const published = seen.length
-    const again = await start(tickets, port)
-    expect(seen.slice(published).map(({ name }) => name)).toEqual(["north"])
-    expect(await enrol({ ...options, kit: { ...kit("north") } })).toEqual(first)
-    roster = new Uint8Array(1)
-    expect(await enrol(options)).toEqual(first)
-    await again.close()
+    await authority.stop()
+    await authority.run()
+    expect(authority.registry.members().map(({ name }) => name)).toEqual(["north"])
+    expect(await enrol({ ...options, kit: { ...options.kit } })).toEqual(first)
+    await authority.stop()
     // saved: no authority needed
     expect(await loadOrEnrol(own, options)).toEqual(first)
   })
 
-  it("takes a new address from the same keys until the roster is signed", async () => {
-    const { kit, server } = await started()
-    const keys = await study.keysOf("north")
-    await enrol({ kit: kit("north"), keys, address: "old.example:1", now })
-    const { certificate } = await enrol({ kit: kit("north"), keys, address: "new.example:2", now })
+  it("takes a new address from the same keys until a roster is signed", async () => {
+    const authority = await TestAuthority.start(folder)
+    const keys = await authority.study.keysOf("north")
+    const options = { kit: authority.kit("north"), keys, now }
+    await enrol({ ...options, address: "old.example:1" })
+    const { certificate } = await enrol({ ...options, address: "new.example:2" })
     expect(new X509Certificate(certificate).subjectAltName).toContain("DNS:new.example")
-    expect(seen.map(({ address }) => address)).toEqual(["old.example:1", "new.example:2"])
-    roster = new Uint8Array(1)
-    for (const [name, address] of [
-      ["north", "newer.example:3"],
-      ["south", ""],
-    ] as const)
-      await expect(
-        enrol({ kit: kit(name), keys: await study.keysOf(name), address, now }),
-      ).rejects.toMatchObject({
-        code: "identity/roster-closed",
-      })
-    await server.close()
+    expect(authority.registry.members().map(({ address }) => address)).toEqual(["new.example:2"])
+    await authority.joinAll(SEATS.map(({ name }) => name).filter((name) => name !== "north"))
+    await expect(enrol({ ...options, address: "newer.example:3" })).rejects.toMatchObject({
+      code: "identity/roster-closed",
+    })
+    expect((await enrol({ ...options, address: "new.example:2" })).certificate).toBe(certificate)
+    await authority.stop()
   })
 
   it("refuses a token that was used with other keys, is for another name, unknown, or expired", async () => {
-    const { kit, server, port } = await started()
-    await enrol({ kit: kit("north"), keys: await study.keysOf("north"), address: "", now })
+    const authority = await TestAuthority.start(folder)
+    const { study } = authority
+    const north = authority.kit("north")
+    await authority.join("north")
     const refused = async (change: Partial<Kit>, code: string, of = "other"): Promise<void> => {
       const error = await enrol({
-        kit: { ...kit("north"), ...change },
+        kit: { ...north, ...change },
         keys: await study.keysOf(of),
         address: "",
         now,
       }).catch((e) => e)
       expect(error.code).toBe(code)
-      expect(String(error) + error.message).not.toContain(
-        Buffer.from(kit("north").token).toString("base64url"),
-      )
+      expect(String(error) + error.message).not.toContain(Buffer.from(north.token).toString("base64url"))
     }
     await refused({}, "identity/token-used")
     await refused({ name: "south" }, "identity/token-refused")
@@ -273,33 +179,37 @@ describe("enrolment", () => {
     await refused({ token: new Uint8Array(32) }, "identity/token-refused")
     await refused({ name: "nobody", token: new Uint8Array(32) }, "identity/token-refused")
     // the keys of another participant, all or one of them
-    await refused({ name: "south", token: kit("south").token }, "identity/key-in-use", "north")
-    expect(seen.map(({ name }) => name)).toEqual(["north"])
-    await server.close()
+    await refused({ name: "south", token: authority.kit("south").token }, "identity/key-in-use", "north")
+    expect(authority.registry.members().map(({ name }) => name)).toEqual(["north"])
+    await authority.stop()
 
-    const late = await kitsFor(port, now() - 1)
-    const again = await start(late.tickets, port)
-    await expect(
-      enrol({ kit: late.kits.south as Kit, keys: await study.keysOf("south"), address: "", now }),
-    ).rejects.toMatchObject({ code: "identity/token-expired" })
-    await again.close()
+    await saveTickets(study.files, await authority.makeKits(SEATS, now() - 1))
+    await authority.run()
+    await expect(authority.join("south")).rejects.toMatchObject({ code: "identity/token-expired" })
+    await authority.stop()
   })
 
   it("refuses requests that are malformed, too long, or not signed by the keys they name", async () => {
-    const { kit, server, port } = await started()
+    const authority = await TestAuthority.start(folder)
+    const { port, study } = authority
+    const north = authority.kit("north")
     const keys = await study.keysOf("north")
     const other = await study.keysOf("other")
-    const good = await bodyFor(kit("north"), keys)
-    const refused = async (body: string, status: number, code: string | undefined): Promise<void> => {
+    const good = await bodyFor(north, keys)
+    const refused = async (body: string, status: number, code = "identity/bad-request"): Promise<void> => {
       const answer = await post(port, body)
-      expect([answer.status, JSON.parse(answer.text).code]).toEqual([status, code])
-      expect(answer.text).not.toContain(Buffer.from(kit("north").token).toString("base64url"))
+      expect([answer.status, answer.type, JSON.parse(answer.text).code]).toEqual([
+        status,
+        expect.stringContaining("application/problem+json"),
+        code,
+      ])
+      expect(answer.text).not.toContain(Buffer.from(north.token).toString("base64url"))
     }
-    await refused("{", 400, undefined)
-    await refused("[]", 400, "identity/bad-request")
-    await refused(JSON.stringify({ ...JSON.parse(good), extra: 1 }), 400, "identity/bad-request")
-    await refused(JSON.stringify({ ...JSON.parse(good), csr: 5 }), 400, "identity/bad-request")
-    await refused(" ".repeat(20_000), 413, undefined)
+    await refused("{", 400)
+    await refused("[]", 400)
+    await refused(JSON.stringify({ ...JSON.parse(good), extra: 1 }), 400)
+    await refused(JSON.stringify({ ...JSON.parse(good), csr: 5 }), 400)
+    await refused(" ".repeat(20_000), 413)
     for (const change of [
       { signingKey: toHex(other.signingKey) },
       { sealingKey: toHex(other.sealingKey) },
@@ -307,62 +217,51 @@ describe("enrolment", () => {
       { address: "evil.example:1" },
       { signature: "00".repeat(64) },
     ])
-      await refused(await bodyFor(kit("north"), keys, change), 400, "identity/bad-request")
-    await refused(await bodyFor(kit("north"), keys, { sealingKey: "00".repeat(32) }), 400, "identity/bad-key")
+      await refused(await bodyFor(north, keys, change), 400)
+    await refused(await bodyFor(north, keys, { sealingKey: "00".repeat(32) }), 400, "identity/bad-key")
+    await refused(await bodyFor(north, keys, { signingKey: `01${"00".repeat(31)}` }), 400, "identity/bad-key")
     await refused(
-      await bodyFor(kit("north"), keys, { signingKey: `01${"00".repeat(31)}` }),
-      400,
-      "identity/bad-key",
-    )
-    await refused(
-      await bodyFor(kit("north"), keys, { address: "leader.consilium.internal:1" }),
+      await bodyFor(north, keys, { address: "leader.consilium.internal:1" }),
       400,
       "identity/bad-address",
     )
     expect((await post(port, good, "/v1/other")).status).toBe(404)
-    expect(seen).toEqual([])
+    expect(authority.registry.members()).toEqual([])
     expect((await post(port, good)).status).toBe(200)
-    await server.close()
+    await authority.stop()
   })
 
-  it("slows down whoever fails too often, before reading what they send", async () => {
+  it("slows down whoever fails too often, before reading what they send, whatever stands behind the path", async () => {
     let clock = now()
-    const { kit, server, port } = await started({
-      limits: { failures: 3, windowMs: 60_000 },
+    const authority = await TestAuthority.start(folder, {
       now: () => clock,
+      server: { limits: { failures: 3, windowMs: 60_000 } },
     })
-    const good = await bodyFor(kit("north"), await study.keysOf("north"))
-    for (let i = 0; i < 3; i++) expect((await post(port, "{}")).status).toBe(400)
+    const { port } = authority
+    const good = await bodyFor(authority.kit("north"), await authority.study.keysOf("north"))
+    for (const path of ["/v1/enrol", "/v1/enrol?", "/v1/enrol?again"])
+      expect((await post(port, "{}", path)).status).toBe(400)
     const answer = await post(port, good)
     expect(answer.status).toBe(429)
     expect(answer.headers).toMatchObject({ "retry-after": "60" })
-    expect(refusals).toEqual([...Array(3).fill("identity/bad-request"), "identity/too-many-attempts"])
+    expect(authority.refusals).toEqual([
+      ...Array(3).fill("identity/bad-request"),
+      "identity/too-many-attempts",
+    ])
     clock += 60_001
     expect((await post(port, good)).status).toBe(200)
-    await server.close()
+    await authority.stop()
   })
 
   it("shows the roster to enrolled participants only", async () => {
-    const { kit, server, port } = await started()
-    roster = new Uint8Array([7])
-    const get = async (options: object): Promise<number> => {
-      const outgoing = request({
-        host: "127.0.0.1",
-        port,
-        path: "/v1/roster",
-        rejectUnauthorized: false,
-        agent: false,
-        ...options,
-      })
-      outgoing.end()
-      const [response] = await once(outgoing, "response")
-      response.resume()
-      return response.statusCode
-    }
-    expect(await get({})).toBe(401)
+    const authority = await TestAuthority.start(folder)
+    const { port } = authority
+    const { north } = await authority.joinAll()
+    const get = async (as: TlsIdentity | null, session?: Buffer): Promise<number> =>
+      (await raw(port, { path: "/v1/roster", as, session })).status
+    expect(await get(null)).toBe(401)
     const foreign = await testStudy(join(folder, "foreign"))
-    const { identity } = await foreign.member("north", "facility")
-    expect(await get({ cert: identity.certificate, key: identity.key })).toBe(401)
+    expect(await get((await foreign.member("north", "facility")).identity)).toBe(401)
     // a resumed session without a certificate counts as authorized for TLS alone
     let session: Buffer | undefined
     const socket = connect({ host: "127.0.0.1", port, rejectUnauthorized: false })
@@ -372,15 +271,43 @@ describe("enrolment", () => {
     })
     socket.resume()
     await once(socket, "close")
-    expect(await get({ session })).toBe(401)
-    const own = await study.member("north", "facility")
-    expect(await fetchRoster(kit("north"), own.identity, { now })).toEqual(roster)
-    await server.close()
+    expect(session).toBeDefined()
+    expect(await get(null, session)).toBe(401)
+    // certified by the right authority, but enrolled nowhere; and the authority itself
+    expect(await get((await authority.study.member("nobody", "facility")).identity)).toBe(403)
+    expect(await get(authority.me.identity)).toBe(403)
+    expect(await get(north?.identity as TlsIdentity)).toBe(200)
+    await authority.stop()
   })
 })
 
 describe("a false authority", () => {
   const asked: string[] = []
+  let study: TestAuthority["study"]
+  let authority: TestAuthority["me"]
+  beforeEach(async () => {
+    study = await testStudy(folder)
+    authority = await study.member("authority", "authority")
+  })
+  /** The kit of north, for an authority at a port. */
+  const kitFor = async (port: number): Promise<Kit> => {
+    const at = join(folder, `kits-${port}`)
+    const { signingKey, sign } = authority.keys
+    await makeKits({
+      folder: at,
+      study: "heart",
+      authority: {
+        name: "authority",
+        url: `https://127.0.0.1:${port}`,
+        caFingerprint: study.authority.fingerprint,
+        signingKey,
+        sign,
+      },
+      participants: [{ name: "north", role: "facility", parent: "fog-1", local: "" }],
+      expires: now() + DAY,
+    })
+    return readKit(join(at, "north"))
+  }
   const servers: Server[] = []
   afterAll(() => {
     for (const server of servers) server.close()
@@ -423,10 +350,8 @@ describe("a false authority", () => {
       [south.identity, "nonsense", "identity/wrong-authority"],
     ] as const) {
       const port = await impostor(identity, ca)
-      const { kits } = await kitsFor(port)
-      const error = await enrol({ kit: kits.north as Kit, keys, address: "", now, patienceMs: 2000 }).catch(
-        (e) => e,
-      )
+      const kit = await kitFor(port)
+      const error = await enrol({ kit, keys, address: "", now, patienceMs: 2000 }).catch((e) => e)
       expect(isConsiliumError(error) ? error.code : String(error)).toBe(code)
     }
     expect(asked.map((line) => line.trim())).toEqual(Array(5).fill("/v1/ca"))
@@ -461,7 +386,7 @@ describe("a false authority", () => {
         role: "facility",
         validityDays: 1,
       }),
-      await (await study.at(() => now() - 3 * DAY)).issue({
+      await (await study.at(() => now() + 3 * DAY)).issue({
         csr: await makeCsr("north", keys.tlsKey),
         name: "north",
         role: "facility",
@@ -491,13 +416,22 @@ describe("a false authority", () => {
     servers.push(server)
     server.listen(0, "127.0.0.1")
     await once(server, "listening")
-    const { kits } = await kitsFor((server.address() as AddressInfo).port)
+    const kit = await kitFor((server.address() as AddressInfo).port)
     for (certificate of answers)
-      await expect(enrol({ kit: kits.north as Kit, keys, address: "", now })).rejects.toMatchObject({
+      await expect(enrol({ kit, keys, address: "", now })).rejects.toMatchObject({
         code: "identity/certificate-refused",
       })
+    certificate = await (await study.at(() => now() - 3 * DAY)).issue({
+      csr: await makeCsr("north", keys.tlsKey),
+      name: "north",
+      role: "facility",
+      validityDays: 1,
+    })
+    await expect(enrol({ kit, keys, address: "", now })).rejects.toMatchObject({
+      code: "identity/certificate-expired",
+    })
     certificate = "nonsense"
-    await expect(enrol({ kit: kits.north as Kit, keys, address: "", now })).rejects.toMatchObject({
+    await expect(enrol({ kit, keys, address: "", now })).rejects.toMatchObject({
       code: "identity/enrolment-failed",
     })
   })
@@ -505,10 +439,10 @@ describe("a false authority", () => {
   it("that does not speak TLS is told apart from one that is not up yet", async () => {
     const server = createHttpServer().listen(0, "127.0.0.1")
     await once(server, "listening")
-    const { kits } = await kitsFor((server.address() as AddressInfo).port)
+    const kit = await kitFor((server.address() as AddressInfo).port)
     await expect(
       enrol({
-        kit: kits.north as Kit,
+        kit,
         keys: await study.keysOf("north"),
         address: "",
         now,

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, symlink } from "node:fs/promises"
+import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -20,6 +21,14 @@ export const temporaryFolder = async (name: string): Promise<{ path: string; rem
   }
 }
 
+/** Brings files that it looks for beside itself, so it cannot be part of another file. */
+const UNBUNDLED = "@electric-sql/pglite"
+
+const modulesOf = (name: string): string => {
+  const path = createRequire(import.meta.url).resolve(name)
+  return path.slice(0, path.lastIndexOf(`/node_modules/${name}/`) + "/node_modules".length)
+}
+
 /** Builds a script of `store-children/` with everything it imports into one file that Node can run. */
 export const buildChild = async (name: string, outDir: string): Promise<string> => {
   const conditions = ["source", "node", "import", "default"]
@@ -28,13 +37,16 @@ export const buildChild = async (name: string, outDir: string): Promise<string> 
     root: fileURLToPath(new URL("..", import.meta.url)),
     logLevel: "error",
     resolve: { conditions },
-    ssr: { noExternal: true, resolve: { conditions } },
+    ssr: { noExternal: true, external: [UNBUNDLED], resolve: { conditions } },
     build: {
       ssr: fileURLToPath(new URL(`./store-children/${name}.ts`, import.meta.url)),
       outDir,
       emptyOutDir: false,
       rollupOptions: { output: { entryFileNames: `${name}.mjs` } },
     },
+  })
+  await symlink(modulesOf(UNBUNDLED), join(outDir, "node_modules")).catch((error) => {
+    if (error.code !== "EEXIST") throw error
   })
   return join(outDir, `${name}.mjs`)
 }

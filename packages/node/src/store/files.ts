@@ -58,6 +58,42 @@ export const writeFully = async (handle: FileHandle, bytes: Uint8Array, position
   }
 }
 
+/**
+ * The bytes of a file that holds a secret; null if it is not there.
+ * @throws {ConsiliumError} "store/open-permissions" if others than its owner can get at it
+ */
+export const readPrivateFile = async (path: string): Promise<Buffer | null> => {
+  let handle: FileHandle
+  try {
+    handle = await open(path, "r")
+  } catch (error) {
+    if (errno(error) === "ENOENT") return null
+    throw error
+  }
+  try {
+    const { mode } = await handle.stat()
+    // Windows has no such bits; there the folder's access list is what protects the file.
+    if (process.platform !== "win32" && (mode & 0o077) !== 0)
+      throw new ConsiliumError(
+        "store/open-permissions",
+        `The key file ${path} has mode ${(mode & 0o777).toString(8)}, so others can get at it.`,
+      )
+    return await handle.readFile()
+  } finally {
+    await handle.close()
+  }
+}
+
+const ZEROS = new Uint8Array(2 ** 20)
+
+/** Overwrites the bytes of an open file in place, durably. */
+export const overwrite = async (handle: FileHandle): Promise<void> => {
+  const { size } = await handle.stat()
+  for (let at = 0; at < size; at += ZEROS.length)
+    await writeFully(handle, ZEROS.subarray(0, Math.min(ZEROS.length, size - at)), at)
+  await handle.sync()
+}
+
 const TEMPORARY = ".tmp-"
 
 /** Writes a file that is not yet at its place: durable bytes under a name of its own, for rename or link. */

@@ -1,4 +1,5 @@
-import { type FileHandle, link, open, readdir, readFile, unlink } from "node:fs/promises"
+import { randomBytes } from "node:crypto"
+import { type FileHandle, link, open, readdir, readFile, rename, unlink } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { concatBytes, fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
@@ -9,11 +10,12 @@ import { xchacha20poly1305 } from "@noble/ciphers/chacha.js"
 import {
   errno,
   makePrivateFolder,
+  overwrite,
+  readPrivateFile,
   storeError,
   sweepTemporary,
   syncFolder,
   writeFileAtomic,
-  writeFully,
   writeTemporary,
 } from "./files.js"
 
@@ -95,31 +97,34 @@ export interface StorageKeyOptions {
   readonly random?: RandomSource
 }
 
+/** A storage key as a file holds it: 64 hexadecimal digits on one line. */
+export const parseStorageKey = (text: string, path: string): SecretKey => {
+  const digits = /^([0-9a-f]{64})\r?\n?$/.exec(text)?.[1]
+  if (digits === undefined)
+    throw new ConsiliumError("store/bad-key-file", `The key file ${path} is not 64 hexadecimal digits.`)
+  const bytes = fromHex(digits)
+  const key = new SecretKey(bytes)
+  bytes.fill(0)
+  return key
+}
+
 const readStorageKey = async (path: string): Promise<SecretKey | null> => {
-  let handle: FileHandle
-  try {
-    handle = await open(path, "r")
-  } catch (error) {
-    if (errno(error) === "ENOENT") return null
-    throw error
-  }
-  try {
-    const { mode } = await handle.stat()
-    // Windows has no such bits; there the folder's access list is what protects the file.
-    if (process.platform !== "win32" && (mode & 0o077) !== 0)
+  const file = await readPrivateFile(path)
+  return file === null ? null : parseStorageKey(file.toString("latin1"), path)
+}
+
+/**
+ * Makes sure that no sealed data waits for a key that is not there: otherwise a fresh key would take the place of the lost one.
+ * @throws {ConsiliumError} "store/key-missing" if one of the folders holds sealed files
+ */
+export const refuseOrphans = async (sealedFolders: readonly string[], missing: string): Promise<void> => {
+  for (const folder of sealedFolders) {
+    const names = await sealedNames(folder)
+    if (names.length > 0)
       throw new ConsiliumError(
-        "store/open-permissions",
-        `The key file ${path} has mode ${(mode & 0o777).toString(8)}, so others can get at it.`,
+        "store/key-missing",
+        `${folder} holds ${names.length} sealed files, but their key file ${missing} is not there.`,
       )
-    const digits = /^([0-9a-f]{64})\r?\n?$/.exec(await handle.readFile("latin1"))?.[1]
-    if (digits === undefined)
-      throw new ConsiliumError("store/bad-key-file", `The key file ${path} is not 64 hexadecimal digits.`)
-    const bytes = fromHex(digits)
-    const key = new SecretKey(bytes)
-    bytes.fill(0)
-    return key
-  } finally {
-    await handle.close()
   }
 }
 
@@ -135,14 +140,7 @@ export const storageKeyFromFile = async (
   try {
     const present = await readStorageKey(path)
     if (present !== null) return present
-    for (const folder of options.sealedFolders ?? []) {
-      const names = await sealedNames(folder)
-      if (names.length > 0)
-        throw new ConsiliumError(
-          "store/key-missing",
-          `${folder} holds ${names.length} sealed files, but their key file ${path} is not there.`,
-        )
-    }
+    await refuseOrphans(options.sealedFolders ?? [], path)
     const folder = dirname(resolve(path))
     await makePrivateFolder(folder)
     const secret = newSecretKey(options.random).expose()
@@ -163,11 +161,17 @@ export const storageKeyFromFile = async (
   }
 }
 
-/** Overwrites the bytes of an open file in place. */
-const overwrite = async (handle: FileHandle): Promise<void> => {
-  const { size } = await handle.stat()
-  await writeFully(handle, new Uint8Array(size), 0)
-  await handle.sync()
+/** What the names of files begin with that are to be overwritten and deleted. */
+const DOOMED = ".erase-"
+
+const destroy = async (path: string): Promise<void> => {
+  const handle = await open(path, "r+")
+  try {
+    await overwrite(handle)
+  } finally {
+    await handle.close()
+  }
+  await unlink(path)
 }
 
 const KEY_CHECK = "key-check"
@@ -196,6 +200,7 @@ export class SealedFiles {
     try {
       await makePrivateFolder(folder)
       await sweepTemporary(folder)
+      for (const name of await readdir(folder)) if (name.startsWith(DOOMED)) await destroy(join(folder, name))
       const names = await sealedNames(folder)
       if (names.length === 0) {
         await writeFileAtomic(files.#path(KEY_CHECK), files.#box.seal(KEY_CHECK, new Uint8Array(0)))
@@ -278,14 +283,12 @@ export class SealedFiles {
    */
   async erase(name: string): Promise<boolean> {
     const path = this.#checked(name)
+    const doomed = join(this.folder, `${DOOMED}${toHex(randomBytes(12))}`)
     try {
-      const handle = await open(path, "r+")
-      try {
-        await overwrite(handle)
-      } finally {
-        await handle.close()
-      }
-      await unlink(path)
+      // Under its own name a file is whole or not there, also after a crash: half overwritten it would look damaged.
+      await rename(path, doomed)
+      await syncFolder(this.folder)
+      await destroy(doomed)
       await syncFolder(this.folder)
       return true
     } catch (error) {

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readdir, readFile, unlink } from "node:fs/promises"
+import { type FileHandle, open, readdir, readFile, rename, unlink } from "node:fs/promises"
 import { join } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
 import { errno, isNoRoom, makePrivateFolder, storeError, syncFolder, writeFully } from "./files.js"
@@ -21,9 +21,17 @@ export interface TornTail {
 export interface SegmentLogOptions {
   /** A segment that has reached this size is followed by a new one. */
   readonly segmentBytes?: number
+  /** Called at opening with each transaction, in order, so that nobody has to read the log a second time. */
+  readonly each?: (records: readonly Uint8Array[]) => void
 }
 
 const fileName = (index: number): string => `${String(index).padStart(12, "0")}.log`
+
+/** Where a segment starts: the chain and the number of records before it. */
+interface Start {
+  readonly chain: Uint8Array
+  readonly records: number
+}
 
 interface Place {
   /** Number of the segment that is written. */
@@ -34,6 +42,8 @@ interface Place {
   start: Uint8Array
   /** Chain after its last transaction. */
   chain: Uint8Array
+  /** Number of records up to here. */
+  records: number
 }
 
 /**
@@ -46,9 +56,13 @@ interface Place {
 export class SegmentLog {
   /** What was cut off at opening, or null. */
   readonly torn: TornTail | null
-  readonly #folder: string
+  #folder: string
   readonly #segmentBytes: number
   readonly #place: Place
+  /** The start of each segment, in order. */
+  readonly #starts: Start[]
+  /** Before the last append, for `takeBack`. */
+  #before: { readonly size: number; readonly chain: Uint8Array; readonly records: number } | null = null
   #handle: FileHandle
   #queue: Promise<unknown> = Promise.resolve()
   #stopped: ConsiliumError | null = null
@@ -57,12 +71,14 @@ export class SegmentLog {
     folder: string,
     segmentBytes: number,
     place: Place,
+    starts: Start[],
     handle: FileHandle,
     torn: TornTail | null,
   ) {
     this.#folder = folder
     this.#segmentBytes = segmentBytes
     this.#place = place
+    this.#starts = starts
     this.#handle = handle
     this.torn = torn
   }
@@ -75,7 +91,7 @@ export class SegmentLog {
     let handle: FileHandle | null = null
     try {
       await makePrivateFolder(folder)
-      const { place, torn } = await recover(folder)
+      const { place, starts, torn } = await recover(folder, options.each)
       if (place.size === 0) handle = await createSegment(folder, place)
       else {
         handle = await open(join(folder, fileName(place.index)), "r+")
@@ -85,7 +101,7 @@ export class SegmentLog {
           await handle.sync()
         }
       }
-      return new SegmentLog(folder, options.segmentBytes ?? 2 ** 24, place, handle, torn)
+      return new SegmentLog(folder, options.segmentBytes ?? 2 ** 24, place, starts, handle, torn)
     } catch (error) {
       await handle?.close()
       throw storeError(error, `open the log ${folder}`)
@@ -107,19 +123,81 @@ export class SegmentLog {
     return this.#inTurn(() => this.#write(records.length, body))
   }
 
-  /** All records in order, as of the call; every byte is checked again. */
-  async *iterate(): AsyncGenerator<Uint8Array, void, void> {
-    const { index: lastIndex, size } = await this.#inTurn(async () => ({ ...this.#place }))
-    let chain = CHAIN_START
-    for (let index = 1; index <= lastIndex; index++) {
+  /** True if the log takes nothing any more: it is closed, or what it holds is unknown after a failed write. */
+  get stopped(): boolean {
+    return this.#stopped !== null
+  }
+
+  /**
+   * Removes the transaction that the last `append` added, durably; it has to be the last thing that happened to the log.
+   * If that fails, the log stops, and the transaction may be there when it is opened again.
+   */
+  takeBack(): Promise<void> {
+    return this.#inTurn(async () => {
+      const before = this.#before
+      if (before === null)
+        throw new ConsiliumError("store/failed", `The log ${this.#folder} has nothing to take back.`)
+      this.#before = null
+      try {
+        await this.#handle.truncate(before.size)
+        await this.#handle.sync()
+      } catch (cause) {
+        throw this.#stop(cause)
+      }
+      Object.assign(this.#place, before)
+    })
+  }
+
+  /** Renames the folder of the log; the caller makes the rename durable in the folders above it. */
+  moveTo(folder: string): Promise<void> {
+    return this.#inTurn(async () => {
+      try {
+        // Windows renames no folder that holds an open file.
+        await this.#handle.close()
+        await rename(this.#folder, folder)
+        this.#folder = folder
+        this.#handle = await open(join(folder, fileName(this.#place.index)), "r+")
+      } catch (cause) {
+        throw this.#stop(cause)
+      }
+    })
+  }
+
+  /** The records after the first `after`, in order; every byte that is read is checked again. */
+  async *iterate(after = 0): AsyncGenerator<Uint8Array, void, void> {
+    let skip: number | null = null
+    for await (const { first, records } of this.transactions(after)) {
+      skip ??= after - first
+      yield* records.slice(Math.max(0, skip))
+      skip = Math.max(0, skip - records.length)
+    }
+  }
+
+  /** The transactions from the segment on that holds the record after the first `after`, with the number of the records before each. */
+  async *transactions(
+    after = 0,
+  ): AsyncGenerator<{ readonly first: number; readonly records: readonly Uint8Array[] }, void, void> {
+    const { place, starts } = await this.#inTurn(async () => ({
+      place: { ...this.#place },
+      starts: [...this.#starts],
+    }))
+    const from = Math.max(
+      0,
+      starts.findLastIndex(({ records }) => records <= after),
+    )
+    for (const [i, { chain, records }] of starts.entries()) {
+      if (i < from) continue
+      const index = i + 1
       const file = join(this.#folder, fileName(index))
       const bytes = await readFile(file).catch((error) => {
         throw storeError(error, `read ${file}`)
       })
-      const whole = index === lastIndex ? bytes.subarray(0, size) : bytes
-      const segment = readSegment(whole, { file, index, chain, last: false })
-      chain = segment.chain
-      for (const transaction of segment.transactions) yield* transaction
+      const whole = index === place.index ? bytes.subarray(0, place.size) : bytes
+      let first = records
+      for (const transaction of readSegment(whole, { file, index, chain, last: false }).transactions) {
+        yield { first, records: transaction }
+        first += transaction.length
+      }
     }
   }
 
@@ -146,6 +224,7 @@ export class SegmentLog {
 
   async #write(count: number, body: Uint8Array): Promise<void> {
     const action = `append ${body.length} bytes to the log ${this.#folder}`
+    this.#before = null
     try {
       if (this.#place.size >= this.#segmentBytes && this.#place.size > HEADER_BYTES) await this.#roll()
     } catch (error) {
@@ -159,8 +238,9 @@ export class SegmentLog {
       await this.#undo(error)
       throw storeError(error, action)
     }
-    this.#place.size += frame.length
-    this.#place.chain = chain
+    const { size, chain: old, records } = this.#place
+    this.#before = { size, chain: old, records }
+    Object.assign(this.#place, { size: size + frame.length, chain, records: records + count })
   }
 
   /** Takes back a transaction that was not made durable; if that fails too, the log stops. */
@@ -173,11 +253,16 @@ export class SegmentLog {
     } catch {
       // falls through: what is on the disk is unknown until the log is opened again
     }
+    this.#stop(cause)
+  }
+
+  #stop(cause: unknown): ConsiliumError {
     this.#stopped = new ConsiliumError(
       "store/failed",
       `The log ${this.#folder} stopped after a failed write (${errno(cause) ?? "unknown error"}).`,
       { cause },
     )
+    return this.#stopped
   }
 
   async #roll(): Promise<void> {
@@ -186,11 +271,13 @@ export class SegmentLog {
       size: 0,
       start: this.#place.chain,
       chain: this.#place.chain,
+      records: this.#place.records,
     }
     const handle = await createSegment(this.#folder, next)
     const old = this.#handle
     this.#handle = handle
     Object.assign(this.#place, next)
+    this.#starts.push({ chain: next.start, records: next.records })
     await old.close()
   }
 }
@@ -213,9 +300,13 @@ const createSegment = async (folder: string, place: Place): Promise<FileHandle> 
 }
 
 /** Checks all segments and finds where the log goes on; deletes a last segment that never got its header. */
-const recover = async (folder: string): Promise<{ place: Place; torn: TornTail | null }> => {
+const recover = async (
+  folder: string,
+  each?: (records: readonly Uint8Array[]) => void,
+): Promise<{ place: Place; starts: Start[]; torn: TornTail | null }> => {
   const names = (await readdir(folder)).filter((name) => /^\d{12}\.log$/.test(name)).sort()
-  let place: Place = { index: 1, size: 0, start: CHAIN_START, chain: CHAIN_START }
+  let place: Place = { index: 1, size: 0, start: CHAIN_START, chain: CHAIN_START, records: 0 }
+  const starts: Start[] = [{ chain: CHAIN_START, records: 0 }]
   let torn: TornTail | null = null
   for (const [i, name] of names.entries()) {
     const index = i + 1
@@ -230,11 +321,20 @@ const recover = async (folder: string): Promise<{ place: Place; torn: TornTail |
     const segment = readSegment(bytes, { file, index, chain: start, last: index === names.length })
     if (segment.end < bytes.length || segment.end === 0)
       torn = { file, offset: segment.end, bytes: bytes.length - segment.end }
-    if (segment.end === 0) await unlink(file)
-    else place = { index, size: segment.end, start, chain: segment.chain }
+    if (segment.end === 0) {
+      await unlink(file)
+      break
+    }
+    starts[i] = { chain: start, records: place.records }
+    let { records } = place
+    for (const transaction of segment.transactions) {
+      each?.(transaction)
+      records += transaction.length
+    }
+    place = { index, size: segment.end, start, chain: segment.chain, records }
   }
   if (torn?.offset === 0) await syncFolder(folder)
-  return { place, torn }
+  return { place, starts, torn }
 }
 
 /** Opens a segment log; see `SegmentLog.open`. */

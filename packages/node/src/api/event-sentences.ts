@@ -1,0 +1,100 @@
+import { toHex } from "@consilium/base/bytes"
+import type { LogEntry } from "@consilium/federation/log"
+import type { Message } from "@consilium/federation/messages"
+import type { Directory } from "@consilium/federation/roster"
+import type { StudyHandle } from "./leader-service.js"
+import { messageOf } from "./logged.js"
+import type { EventView } from "./study-view.js"
+import { nameIn, timeOf } from "./view-fold.js"
+
+/** One logged event, in words. */
+export const eventView = (handle: Pick<StudyHandle, "id" | "rosters">, entry: LogEntry): EventView => {
+  const { seq, at, type, actor } = entry.header
+  const rosters = handle.rosters()
+  return {
+    study: handle.id,
+    seq,
+    at: timeOf(at),
+    type,
+    actor: nameIn(rosters, actor),
+    says: sentence(rosters, entry),
+  }
+}
+
+const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
+const facilities = (n: number): string => counted(n, "facility", "facilities")
+
+const sentence = (rosters: readonly Directory[], entry: LogEntry): string => {
+  const { type, actor } = entry.header
+  const name = nameIn(rosters, actor)
+  const [kind = "", ...rest] = type.split(":")
+  const about = rest.join(":")
+  if (about !== "" && kind === "security")
+    return `Something that must not happen came in the name of ${name}: ${about}.`
+  if (about !== "" && kind === "dropped")
+    return `A message of ${name} (${about}) did not belong to this moment and was dropped.`
+  if (type === "dealer-excluded") return `${name} dealt a false share and sits this attempt out.`
+  if (type === "sum-opened") return "The sum over the certified facilities was opened."
+  if (type === "aborted") return "The leader gave the study up."
+  const logged = messageOf(entry)
+  return logged === null
+    ? `An event of a kind that this version does not know: ${type}.`
+    : messageSentence(rosters, name, logged.message)
+}
+
+const messageSentence = (rosters: readonly Directory[], name: string, message: Message): string => {
+  switch (message.type) {
+    case "announce":
+      return `Round ${message.spec.round}, attempt ${message.spec.attempt}, begins: the leader sent everyone the current model.`
+    case "lock":
+      return `The list of ${counted(message.submissions.length, "update", "updates")} is fixed; whoever dealt shares now shows that they fit together.`
+    case "openings":
+      return `The answers of ${facilities(message.openings.length)} to the challenge were shown to everyone.`
+    case "propose":
+      return `The leader asks every facility to sign the list of ${facilities(message.proposal.cohort.length)} whose sum is to be opened.`
+    case "certificate":
+      return `${facilities(message.signatures.length)} signed the list of ${message.proposal.cohort.length}: their sum, and nothing else, may be opened.`
+    case "candidate":
+      return "A new model was made from the sum and sent to everyone."
+    case "void":
+      return `The attempt is void: ${message.reason}.`
+    case "closed":
+      return `The round is closed with the model ${toHex(message.accepted).slice(0, 16)}.`
+    case "finish":
+      return `After ${counted(message.rounds, "round", "rounds")} the final model was sent to everyone.`
+    case "ended":
+      return `The study has ended: ${message.reason}`
+    case "roster":
+      return "The authority changed the list of participants; it holds from the next round on."
+    case "submit":
+      return `${name} sent its update as sealed shares and committed itself to them.`
+    case "region":
+      return `${name} sent the sum of the updates of ${facilities(message.submissions.length)}.`
+    case "opening":
+      return `${name} answered the challenge on the shares it dealt.`
+    case "verdict":
+      return `${name} checked the shares it holds: ${message.good.length} good, ${message.complaints.length} disputed.`
+    case "signature":
+      return `${name} signed the list.`
+    case "partial":
+      return `${name} gave its part of the opening.`
+    case "report":
+      return message.metrics === null
+        ? `${name} keeps its figures on the new model to itself.`
+        : `${name} tested the new model on its held-out patients.`
+    case "final-report":
+      return message.global === null
+        ? `${name} has the final model and keeps its figures to itself.`
+        : `${name} tested the final model on its held-out patients.`
+    case "refusal":
+      return `${name} refused: ${message.reason} (${message.code})`
+    case "traffic": {
+      const { update, relayed, opening, metadata } = message.received
+      return `${name} counted ${update + relayed + opening + metadata} bytes from its facilities.`
+    }
+    case "security":
+      return `${name} saw something that must not happen: ${message.code}, about ${nameIn(rosters, message.about)}.`
+    default:
+      return `${name} said something of a kind that this version has no words for: ${message.type}.`
+  }
+}

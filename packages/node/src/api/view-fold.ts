@@ -1,0 +1,270 @@
+import { equalBytes, toHex } from "@consilium/base/bytes"
+import { emptyHead, headerHash, type LogEntry } from "@consilium/federation/log"
+import { type Message, trafficOf } from "@consilium/federation/messages"
+import type { Directory, Participant } from "@consilium/federation/roster"
+import { openingThreshold, parameterCount, type Study, studyDigest } from "@consilium/federation/study"
+import { withEdgesOf, withMessage, withReport } from "./edge-fold.js"
+import type { StudyHandle } from "./leader-service.js"
+import { messageOf } from "./logged.js"
+import { metricsView, startRound, withPhase, withStep } from "./round-fold.js"
+import type { ParticipantView, RoundView, StudyView } from "./study-view.js"
+
+/** A study's log folded up to some event: the view, and what the next event is read with. */
+export interface FoldState {
+  readonly view: StudyView
+  readonly study: Study
+  /** Who is enrolled in the round under way. */
+  readonly directory: Directory
+  /** Everybody who ever took part, newest roster first. */
+  readonly rosters: () => readonly Directory[]
+  readonly aborted: boolean
+}
+
+export const timeOf = (milliseconds: number): string => new Date(milliseconds).toISOString()
+
+/** A participant's name, also of one who has left; its id where no roster knows it. */
+export const nameIn = (rosters: readonly Directory[], id: Uint8Array): string =>
+  rosters.find((roster) => roster.find(id) !== undefined)?.get(id).name ?? toHex(id)
+
+/** The view of a study of which nothing is logged yet. */
+export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldState => {
+  const { study } = handle
+  const directory = handle.rosters().at(-1) as Directory
+  const digest = studyDigest(study)
+  const { cohort, model } = study
+  const view: StudyView = {
+    id: toHex(digest),
+    name: study.name,
+    state: "waiting",
+    reason: null,
+    protection: study.protection,
+    strategy: study.server.strategy,
+    model: { kind: model.kind, features: model.features, parameters: parameterCount(study) },
+    plannedRounds: study.rounds,
+    cohort: { smallest: cohort.minCohort, threshold: cohort.threshold, colluders: cohort.colluders },
+    marks: [
+      ...(study.insecureSeed === null ? [] : ["insecure-seed"]),
+      ...(study.syntheticData ? ["synthetic-data"] : []),
+    ],
+    startedAt: null,
+    updatedAt: null,
+    log: { events: 0, head: toHex(emptyHead(digest).hash) },
+    participants: [],
+    edges: [],
+    regions: [],
+    rounds: [],
+    finals: [],
+    privacy: [],
+    security: [],
+  }
+  const start: FoldState = { view, study, directory, rosters: () => handle.rosters(), aborted: false }
+  return enrolled(start, directory, 1)
+}
+
+const patch = (state: FoldState, changes: Partial<StudyView>): FoldState => ({
+  ...state,
+  view: { ...state.view, ...changes },
+})
+
+const inRound = (state: FoldState, change: (round: RoundView) => RoundView): FoldState => {
+  const { rounds } = state.view
+  const last = rounds.at(-1)
+  return last === undefined ? state : patch(state, { rounds: [...rounds.slice(0, -1), change(last)] })
+}
+
+/** The state in which a directory holds from some round on: who is new in it has joined, who is missing has left. */
+const enrolled = (state: FoldState, directory: Directory, round: number): FoldState => {
+  const { participants, privacy } = state.view
+  const stay = participants.map((one) => {
+    const here = directory.roster.participants.some(({ name }) => name === one.name)
+    if (here) return { ...one, leftAfterRound: null }
+    return { ...one, leftAfterRound: one.leftAfterRound ?? round - 1 }
+  })
+  const fresh = directory.roster.participants
+    .filter(({ name }) => !participants.some((one) => one.name === name))
+    .map(
+      ({ id, name, role, parent }): ParticipantView => ({
+        id: toHex(id),
+        name,
+        role,
+        parent: parent === null ? null : directory.get(parent).name,
+        joinedAtRound: round,
+        leftAfterRound: null,
+        lastHeardAt: null,
+      }),
+    )
+  const newcomers = fresh.filter(({ role }) => role === "facility")
+  return {
+    ...patch(state, {
+      cohort: {
+        ...state.view.cohort,
+        threshold: openingThreshold(state.study, directory.facilities.length),
+      },
+      participants: [...stay, ...fresh],
+      privacy: [...privacy, ...newcomers.map(({ name }) => ({ facility: name, epsilon: null, delta: null }))],
+      ...withEdgesOf(state.view, state.study, directory),
+    }),
+    directory,
+  }
+}
+
+const heard = (state: FoldState, actor: Uint8Array, at: string): FoldState => {
+  const id = toHex(actor)
+  return patch(state, {
+    participants: state.view.participants.map((one) => (one.id === id ? { ...one, lastHeardAt: at } : one)),
+  })
+}
+
+/** The state after one more event. Events of unknown kinds lengthen the log and do nothing else. */
+export const applyEntry = (state: FoldState, entry: LogEntry): FoldState => {
+  const { header } = entry
+  const at = timeOf(header.at)
+  const stamped = patch(state, {
+    startedAt: state.view.startedAt ?? at,
+    updatedAt: at,
+    log: { events: header.seq, head: toHex(headerHash(header)) },
+  })
+  const [kind = "", ...rest] = header.type.split(":")
+  if (rest.length > 0)
+    return kind === "security"
+      ? withSecurity(stamped, at, rest.join(":"), header.actor)
+      : heard(stamped, header.actor, at)
+  if (kind === "dealer-excluded")
+    return inRound(stamped, (round) =>
+      withStep(round, nameIn(state.rosters(), header.actor), "excluded", at, "It dealt a false share."),
+    )
+  if (kind === "aborted")
+    return {
+      ...inRound(patch(stamped, { state: "aborted" }), (round) =>
+        round.endedAt === null ? withPhase(round, "void", at) : round,
+      ),
+      aborted: true,
+    }
+  if (kind === "sum-opened") return heard(stamped, header.actor, at)
+  const logged = messageOf(entry)
+  if (logged === null) return stamped
+  const present = heard(stamped, header.actor, at)
+  const from = state.directory.find(header.actor)
+  if (from === undefined) return present
+  if (from.role === "leader") return afterLeader(present, logged.message, at)
+  const counted = patch(
+    present,
+    withMessage(present.view, state.directory, from, trafficOf(logged.message, logged.bytes)),
+  )
+  return afterOther(counted, from, logged.message, at)
+}
+
+const withSecurity = (state: FoldState, at: string, code: string, actor: Uint8Array): FoldState => {
+  const about = nameIn(state.rosters(), actor)
+  const told = patch(state, { security: [...state.view.security, { at, code, about }] })
+  const round = state.view.rounds.at(-1)
+  const dropped = code === "round/equivocation" && round?.phase === "collecting"
+  return dropped
+    ? inRound(told, (one) => withStep(one, about, "excluded", at, "It sent two different updates."))
+    : told
+}
+
+const afterLeader = (state: FoldState, message: Message, at: string): FoldState => {
+  const phase = (next: RoundView["phase"], change?: (round: RoundView) => RoundView): FoldState =>
+    inRound(state, (round) => withPhase(change?.(round) ?? round, next, at))
+  switch (message.type) {
+    case "announce": {
+      const { spec } = message
+      const changed = state
+        .rosters()
+        .find(({ digest }) => equalBytes(digest, spec.roster) && !equalBytes(digest, state.directory.digest))
+      const ready = changed === undefined ? state : enrolled(state, changed, spec.round)
+      const { facilities, fogs } = ready.directory
+      const names = [...facilities, ...fogs].map(({ name }) => name)
+      return patch(ready, {
+        state: "running",
+        rounds: [...ready.view.rounds, startRound(spec, names, at)],
+      })
+    }
+    case "lock":
+      return phase("locked")
+    case "openings":
+      return phase("challenged")
+    case "propose":
+      return phase("certifying")
+    case "certificate":
+      return phase("opening", (round) => ({
+        ...round,
+        cohort: message.proposal.cohort.map(({ facility }) => nameIn(state.rosters(), facility)),
+      }))
+    case "candidate":
+      return phase("validating")
+    case "void":
+      return phase("void", (round) => ({ ...round, reason: message.reason }))
+    case "closed":
+      return phase("closed", (round) => ({ ...round, modelHash: toHex(message.accepted) }))
+    case "ended":
+      return patch(
+        state,
+        state.aborted ? { state: "aborted", reason: message.reason } : { state: "complete" },
+      )
+    default:
+      return state
+  }
+}
+
+const afterOther = (state: FoldState, from: Participant, message: Message, at: string): FoldState => {
+  const { name } = from
+  const step = (what: string, detail: string | null = null): FoldState =>
+    inRound(state, (round) => withStep(round, name, what, at, detail))
+  switch (message.type) {
+    case "submit":
+      return step("submitted")
+    case "region": {
+      const members = message.submissions.map(({ submission }) =>
+        nameIn(state.rosters(), submission.facility),
+      )
+      const summed = step("summed", `It added the updates of ${members.length} facilities.`)
+      return inRound(summed, (round) =>
+        members.reduce((one, member) => withStep(one, member, "submitted", at), round),
+      )
+    }
+    case "opening":
+      return step("answered-challenge")
+    case "verdict": {
+      const disputed = message.complaints.length
+      return step("checked-shares", disputed === 0 ? null : `It disputes ${disputed} of them.`)
+    }
+    case "signature":
+      return step("signed")
+    case "partial":
+      return step("opened")
+    case "refusal":
+      return step("refused", `${message.reason} (${message.code})`)
+    case "report": {
+      const { metrics } = message
+      if (metrics === null) return step("reported", "It keeps its figures to itself.")
+      return inRound(step("reported"), (round) => ({
+        ...round,
+        metrics: [...round.metrics, metricsView(name, metrics)],
+      }))
+    }
+    case "final-report": {
+      const { global, personal } = message
+      const final = {
+        facility: name,
+        global: global && metricsView(name, global),
+        personal: personal && metricsView(name, personal),
+      }
+      return patch(state, {
+        finals: [...state.view.finals.filter(({ facility }) => facility !== name), final],
+      })
+    }
+    case "traffic":
+      return patch(step("counted"), withReport(state.view, name, message.received))
+    case "security":
+      return patch(state, {
+        security: [
+          ...state.view.security,
+          { at, code: message.code, about: nameIn(state.rosters(), message.about) },
+        ],
+      })
+    default:
+      return state
+  }
+}
