@@ -57,6 +57,22 @@ const filesUnder = (folder, into) => {
   }
 }
 
+const digestOf = (root, inputs) => {
+  const digest = crypto.createHash("sha256")
+  for (const path of inputs.sort()) {
+    if (!fs.existsSync(path)) continue
+    const stat = fs.statSync(path)
+    digest.update(`${path.slice(root.length)}\n${stat.size}\n${stat.mtimeMs}\n`)
+  }
+  return digest.digest("hex")
+}
+
+/** A workspace with a page for browsers has this script, which builds it into dist/page. */
+const pageScript = (folder) => join(folder, "build-page.mjs")
+const hasPage = (folder) => fs.existsSync(pageScript(folder))
+const pageFrame = (folder) => [join(folder, "index.html"), pageScript(folder)]
+const pageStamp = (folder) => join(folder, "dist", ".page-stamp")
+
 /**
  * A digest of everything a build depends on: the name, size and time of each source and configuration file. Unlike the
  * newest time alone it also notices files that were deleted, or put back with an older time.
@@ -75,21 +91,27 @@ export const sourceState = (root) => {
     for (const entry of list(folder))
       if (/^tsconfig.*\.json$/.test(entry.name)) inputs.push(join(folder, entry.name))
     filesUnder(join(folder, "src"), inputs)
+    if (hasPage(folder)) inputs.push(join(root, "package-lock.json"), ...pageFrame(folder))
   }
-  const digest = crypto.createHash("sha256")
-  for (const path of inputs.sort()) {
-    if (!fs.existsSync(path)) continue
-    const stat = fs.statSync(path)
-    digest.update(`${path.slice(root.length)}\n${stat.size}\n${stat.mtimeMs}\n`)
-  }
-  return digest.digest("hex")
+  return digestOf(root, inputs)
+}
+
+/** What the page of a workspace is built from; its own sources and what is installed, not those of other workspaces. */
+const pageState = (root, folder) => {
+  const inputs = [join(root, "package-lock.json"), join(folder, "package.json"), ...pageFrame(folder)]
+  filesUnder(join(folder, "src"), inputs)
+  return digestOf(root, inputs)
 }
 
 const stampFile = (root) => join(stateFolder(root), "build-stamp")
 
 export const isBuilt = (root) => {
   for (const folder of packageFolders(root))
-    if (!fs.existsSync(join(folder, "dist", ".tsbuildinfo"))) return false
+    if (
+      !fs.existsSync(join(folder, "dist", ".tsbuildinfo")) ||
+      (hasPage(folder) && !fs.existsSync(join(folder, "dist", "page", "index.html")))
+    )
+      return false
   try {
     return fs.readFileSync(stampFile(root), "utf8") === sourceState(root)
   } catch {
@@ -97,7 +119,30 @@ export const isBuilt = (root) => {
   }
 }
 
-/** Builds now, under the lock. Resolves to the compiler's exit code. */
+/** A file's text, or null where there is none. */
+export const readText = (path) => {
+  try {
+    return fs.readFileSync(path, "utf8")
+  } catch (error) {
+    if (error.code === "ENOENT") return null
+    throw error
+  }
+}
+
+/** Builds the pages whose sources have changed. Resolves to 0, or to the exit code of the first that failed. */
+const buildPages = async (root, options, holding) => {
+  for (const folder of packageFolders(root).filter(hasPage)) {
+    const state = pageState(root, folder)
+    const built = fs.existsSync(join(folder, "dist", "page", "index.html"))
+    if (built && readText(pageStamp(folder)) === state) continue
+    const code = await runChild(process.execPath, [pageScript(folder)], options, holding)
+    if (code !== 0) return code
+    fs.writeFileSync(pageStamp(folder), state)
+  }
+  return 0
+}
+
+/** Builds now, under the lock. Resolves to the exit code of the compiler, or of the page's build. */
 const build = async (root, holding) => {
   const began = Date.now()
   const state = sourceState(root)
@@ -105,15 +150,16 @@ const build = async (root, holding) => {
   say("Building Consilium ...")
   // the compiler reports on stdout, which belongs to the command that runs afterwards
   const options = { cwd: root, stdio: ["ignore", 2, 2] }
-  const code = await runChild(process.execPath, [compiler, "-b"], options, holding)
+  const compiled = await runChild(process.execPath, [compiler, "-b"], options, holding)
+  const code = compiled === 0 ? await buildPages(root, options, holding) : compiled
   if (code === 0) {
     fs.writeFileSync(stampFile(root), state)
     say(`Built in ${((Date.now() - began) / 1000).toFixed(1)} s.`)
-  } else say("The build failed; the compiler's messages are above.")
+  } else say("The build failed; its messages are above.")
   return code
 }
 
-/** Builds if anything has changed since the last build; resolves to 0, or to the compiler's exit code. */
+/** Builds if anything has changed since the last build; resolves to 0, or to the exit code of what failed. */
 export const buildWhenStale = async (root) => {
   if (isBuilt(root)) return 0
   return alone(root, (holding) => (isBuilt(root) ? 0 : build(root, holding)))

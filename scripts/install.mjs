@@ -3,7 +3,7 @@
 import crypto from "crypto"
 import fs from "fs"
 import { basename, join } from "path"
-import { alone, say } from "./build.mjs"
+import { alone, readText, say } from "./build.mjs"
 import { runChild } from "./child.mjs"
 
 const stampFile = (root) => join(root, "node_modules", ".consilium-lock")
@@ -15,15 +15,6 @@ const wantedStamp = (root) => {
     .digest("hex")
   // some packages hold programs for one platform only
   return `${digest} ${process.platform}-${process.arch}\n`
-}
-
-const readText = (path) => {
-  try {
-    return fs.readFileSync(path, "utf8")
-  } catch (error) {
-    if (error.code === "ENOENT") return null
-    throw error
-  }
 }
 
 /**

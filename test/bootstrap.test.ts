@@ -259,6 +259,8 @@ describe("the state of the sources", () => {
     change(() => utimesSync(file("src/a.ts"), 1000, 1000))
     change(() => writeFileSync(file("tsconfig.json"), "{  }"))
     change(() => writeFileSync(file("package.json"), "{  }"))
+    change(() => writeFileSync(file("build-page.mjs"), ""))
+    change(() => writeFileSync(file("index.html"), ""))
     expect(new Set(states).size).toBe(states.length)
     writeFileSync(file("dist/a.js"), "")
     writeFileSync(file("README.md"), "")

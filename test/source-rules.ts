@@ -24,6 +24,7 @@ const TOP_PURE_LAYER = 3
 /** Packages whose results must be the same bits on every engine. */
 const BIT_EXACT = new Set([
   "@consilium/base",
+  "@consilium/lattice",
   "@consilium/privacy",
   "@consilium/learning",
   "@consilium/records",

@@ -2,16 +2,17 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
 import { hash } from "@consilium/base/hash"
-import { milliseconds } from "@consilium/base/units"
+import { type Milliseconds, milliseconds } from "@consilium/base/units"
 import { emptyHead, type LogHead, type LogHeader, nextHeader } from "@consilium/federation/log"
-import { type Envelope, type Message, type MessageOf, messageCodec } from "@consilium/federation/messages"
-import { EVERYONE, type Participant } from "@consilium/federation/roster"
-import { routeAt } from "@consilium/federation/routing"
-import { studyDigest } from "@consilium/federation/study"
+import { type Message, type MessageOf, messageCodec, pack } from "@consilium/federation/messages"
+import { type Directory, EVERYONE, openRoster, type Participant } from "@consilium/federation/roster"
+import { decodeStudy, type Study, studyDigest } from "@consilium/federation/study"
+import { fetchRoster } from "@consilium/node/identity/enrol-client"
+import { nodeSuite } from "@consilium/node/identity/suite"
 import type { Membership } from "@consilium/node/roles/membership"
 import type { ReservedAddress } from "@consilium/node/transport/address"
 import { ParentServer } from "@consilium/node/transport/parent-server"
-import { type Delivery, Relay } from "@consilium/node/transport/relay"
+import { type Delivery, OpenDoor } from "./open-door.js"
 
 type Sign = (message: Uint8Array) => Uint8Array
 
@@ -21,9 +22,11 @@ export interface Tried {
   readonly answers: Readonly<Record<string, string>>
 }
 
-const HONEST_WAIT = 20_000
-const REFUSAL_WAIT = 5_000
+const HONEST_WAIT = 60_000
+const REFUSAL_WAIT = 10_000
 const QUIET_WAIT = 300
+const ROSTER_WAIT = 60_000
+const LAST_WORDS: Milliseconds = milliseconds(10_000)
 const ANSWERS = new Set([
   "submit",
   "opening",
@@ -41,57 +44,76 @@ const ANSWERS = new Set([
  */
 export class HostileLeader {
   readonly membership: Membership
+  readonly study: Study
+  readonly directory: Directory
   readonly tried: Tried[] = []
-  readonly inbox: Delivery[] = []
-  readonly #relay: Relay
+  readonly #door: OpenDoor
   #server: ParentServer | null = null
   /** The log that this leader shows. */
   head: LogHead
   readonly headers: LogHeader[] = []
 
   constructor(membership: Membership) {
-    const { directory, me, keys, study } = membership
+    const { kit, signedRoster } = membership
+    const { directory, study } = openRoster(nodeSuite, kit.authorityKey, signedRoster)
     this.membership = membership
-    this.head = emptyHead(studyDigest(study))
-    this.#relay = new Relay({
-      directory,
-      me,
-      keys,
-      deliver: (deliveries) => this.inbox.push(...deliveries),
-      refused: () => undefined,
-    })
+    this.directory = directory
+    this.study = decodeStudy(study)
+    this.head = emptyHead(studyDigest(this.study))
+    this.#door = new OpenDoor(directory, signedRoster)
   }
 
   async start(): Promise<void> {
-    const { directory, me, identity, address } = this.membership
+    const { me, identity, address } = this.membership
     this.#server = await ParentServer.start({
-      directory,
       me,
       identity,
       address: address as ReservedAddress,
-      receive: async (_child, envelopes) => this.#relay.fromChild(envelopes),
+      studies: () => [this.#door],
     })
-    this.#relay.connect({ toChild: (child, envelope) => this.#server?.put(child, envelope) })
   }
 
   async close(): Promise<void> {
-    await this.#server?.drained(milliseconds(10_000))
+    await this.#door.drained(LAST_WORDS)
+    this.#door.close()
     await this.#server?.close()
   }
 
+  get inbox(): readonly Delivery[] {
+    return this.#door.inbox
+  }
+
+  /** The authority's next roster, once there is one. */
+  async nextRoster(): Promise<Uint8Array> {
+    const { kit, identity } = this.membership
+    const study = studyDigest(this.study)
+    const after = this.directory.roster.version
+    const times = { now: Date.now, patienceMs: ROSTER_WAIT }
+    for (const deadline = Date.now() + ROSTER_WAIT; Date.now() < deadline; ) {
+      const signed = await fetchRoster(kit, identity, { study, after, ...times })
+      if (signed !== null) return signed
+    }
+    throw new Error("The authority signed no other roster.")
+  }
+
   get names(): readonly string[] {
-    return this.membership.directory.facilities.map(({ name }) => name)
+    return this.directory.facilities.map(({ name }) => name)
   }
 
   // --- sending
 
-  /** A message to some facilities, each in an envelope of its own, through their fogs. */
+  /** A message to some participants, each in an envelope of its own, through their fogs. */
   tell(names: readonly string[], message: Message): void {
-    for (const name of names) this.#relay.send(this.membership.directory.named(name).id, message)
+    for (const name of names) this.#send(this.directory.named(name).id, message)
   }
 
   broadcast(message: Message): void {
-    this.#relay.send(EVERYONE, message)
+    this.#send(EVERYONE, message)
+  }
+
+  #send(to: Uint8Array, message: Message): void {
+    const { me, keys } = this.membership
+    this.#door.put(pack(this.directory.roster.study, me.id, to, message, keys.sign))
   }
 
   /** Sends any bytes as the body of an envelope, in any study's and anybody's name, signed by any key. */
@@ -104,17 +126,15 @@ export class HostileLeader {
       readonly sign?: Sign
     },
   ): void {
-    const { directory, me, keys } = this.membership
+    const { me, keys } = this.membership
     const open = {
-      study: forged.study ?? directory.roster.study,
+      study: forged.study ?? this.directory.roster.study,
       from: (forged.from ?? me).id,
       to,
       body: forged.body,
     }
     const signature = (forged.sign ?? keys.sign)(hash("envelope", open.study, open.from, open.to, open.body))
-    const envelope: Envelope = { ...open, signature }
-    const { down } = routeAt(directory, me, envelope)
-    for (const fog of down) this.#server?.put(fog, envelope)
+    this.#door.put({ ...open, signature })
   }
 
   /** Logs a message as an honest leader would, then sends it to everyone. */
@@ -185,18 +205,22 @@ export class HostileLeader {
   }
 
   /** Sends what must go unanswered. */
-  async expectSilence(scenario: string, message: Message): Promise<void> {
+  async expectSilence(
+    scenario: string,
+    message: Message,
+    names: readonly string[] = this.names,
+  ): Promise<void> {
     const mark = this.inbox.length
-    this.tell(this.names, message)
-    await this.silence(scenario, mark)
+    this.tell(names, message)
+    await this.silence(scenario, mark, names)
   }
 
   /** Notes what is answered to something forged: nothing. A late answer would show in what came in all. */
-  async silence(scenario: string, mark: number): Promise<void> {
+  async silence(scenario: string, mark: number, names: readonly string[] = this.names): Promise<void> {
     await sleep(QUIET_WAIT)
     this.#note(
       scenario,
-      this.names,
+      names,
       new Map(
         this.inbox
           .slice(mark)
@@ -248,6 +272,7 @@ export class HostileLeader {
 
 const spoken = (message: Message): string => {
   if (message.type === "refusal") return `refused: ${message.code}`
+  if (message.type === "final-report" && message.head === null) return "final-report without a signature"
   if (message.type === "report") return message.metrics === null ? "report without figures" : "report"
   return message.type
 }

@@ -1,5 +1,6 @@
 import { compareBytes } from "@consilium/base/bytes"
 import {
+  type CosignedHead,
   certificateDigest,
   type Message,
   type MessageOf,
@@ -27,12 +28,13 @@ export interface OpenAttempt {
 /** The honest steps of a round, one by one: what stands between two attempts to cheat. */
 export class HostileRounds extends HostileLeader {
   announcement(round: number, attempt: number, parameters: Float64Array): MessageOf<"announce"> {
-    const { study } = this.membership
+    const { study, directory } = this
     const spec: RoundSpec = {
       study: studyDigest(study),
       round,
       attempt,
       epoch: 0,
+      roster: directory.digest,
       model: modelHashOf(study, parameters),
     }
     return { type: "announce", spec, model: modelFile(study, parameters, round - 1) }
@@ -104,16 +106,25 @@ export class HostileRounds extends HostileLeader {
   }
 
   certificate(proposal: Proposal, signatures: ReadonlyMap<string, Uint8Array>): MessageOf<"certificate"> {
-    const { directory } = this.membership
-    const list: SignatureList = [...signatures]
-      .map(([name, signature]) => ({ facility: directory.named(name).id, signature }))
+    return { type: "certificate", proposal, signatures: this.#signed(signatures) }
+  }
+
+  /** The end of a log as the leader shows it when it is over, with who signed it. */
+  finalHead(seq: number, head: Uint8Array, signatures: ReadonlyMap<string, Uint8Array>): CosignedHead {
+    const { digest: roster } = this.directory
+    return { seq, hash: head, signed: { type: "final" }, roster, signatures: this.#signed(signatures) }
+  }
+
+  #signed(signatures: ReadonlyMap<string, Uint8Array>): SignatureList {
+    return [...signatures]
+      .map(([name, signature]) => ({ facility: this.directory.named(name).id, signature }))
       .sort((a, b) => compareBytes(a.facility, b.facility))
-    return { type: "certificate", proposal, signatures: list }
   }
 
   /** The sum that some facilities' answers open. */
   sum(attempt: OpenAttempt, proposal: Proposal, partials: ReadonlyMap<string, MessageOf<"partial">>): string {
-    const { study, directory, keys } = this.membership
+    const { study, directory } = this
+    const { keys } = this.membership
     const digest = certificateDigest(proposal)
     const setting = { study, directory, spec: attempt.digest, suite: nodeSuite }
     const answers = [...partials].map(([name, { sealed }]) => {

@@ -10,9 +10,9 @@ import {
   type Proposal,
 } from "@consilium/federation/messages"
 import { initialModel } from "@consilium/federation/model"
-import { EVERYONE } from "@consilium/federation/roster"
-import { studyDigest } from "@consilium/federation/study"
-import { privateFromRaw, signBytes } from "@consilium/node/identity/suite"
+import { EVERYONE, openRoster, signRoster } from "@consilium/federation/roster"
+import { encodeStudy, studyDigest } from "@consilium/federation/study"
+import { nodeSuite, privateFromRaw, signBytes } from "@consilium/node/identity/suite"
 import type { HostileRounds, OpenAttempt } from "./hostile-round.js"
 
 /** The same chain of events with other times: a second history of the study. */
@@ -34,15 +34,20 @@ const rewritten = (
   return { headers: out, headSeq: head.seq, head: head.hash }
 }
 
+/** What the leader says when somebody should leave, so that the authority signs a roster that it can misuse. */
+export const WANTS_ROSTER = "waiting for another roster"
+
 /** What a dishonest leader tries, in an order that leaves the study fit for the next attempt to cheat. */
 export class Script {
   readonly leader: HostileRounds
+  readonly #narrate: (line: string) => void
   readonly sums: Record<string, string> = {}
   readonly certified = new Map<string, string>()
   readonly #stranger = privateFromRaw("ed25519", hash("a key that nobody enrolled"))
 
-  constructor(leader: HostileRounds) {
+  constructor(leader: HostileRounds, narrate: (line: string) => void) {
     this.leader = leader
+    this.#narrate = narrate
   }
 
   #propose = (proposal: Proposal): Message => ({ type: "propose", proposal, submissions: [] })
@@ -52,7 +57,7 @@ export class Script {
     const { leader } = this
     const mark = leader.inbox.length
     for (const name of leader.names)
-      leader.forge(leader.membership.directory.named(name).id, {
+      leader.forge(leader.directory.named(name).id, {
         body: encode(messageCodec, message),
         sign: (bytes) => signBytes(this.#stranger, bytes),
       })
@@ -63,6 +68,7 @@ export class Script {
     const attempt = await this.leader.announce(1, 1, parameters)
     await this.forgeries(attempt)
     await this.announcements(parameters)
+    await this.rosters(parameters)
     await this.challenges(attempt)
     const all = await this.lists(attempt)
     await this.histories(attempt)
@@ -85,12 +91,14 @@ export class Script {
     const told = await leader.comes(mark, ({ message }) => message.type === "security")
     leader.note("a list signed by a stranger, to everyone", { fog: told ? "stopped" : "nothing" })
     const elsewhere = leader.inbox.length
-    for (const name of names)
-      leader.forge(leader.membership.directory.named(name).id, {
-        body: encode(messageCodec, { type: "void", spec: attempt.digest, reason: "another study" }),
-        study: hash("another study"),
-      })
-    await leader.silence("the end of an attempt, in an envelope of another study", elsewhere)
+    leader.forge(EVERYONE, {
+      body: encode(messageCodec, { type: "void", spec: attempt.digest, reason: "another study" }),
+      study: hash("another study"),
+    })
+    const again = await leader.comes(elsewhere, ({ message }) => message.type === "security")
+    leader.note("the end of an attempt, in an envelope of another study", {
+      fog: again ? "stopped" : "nothing",
+    })
   }
 
   async announcements(parameters: Float64Array): Promise<void> {
@@ -103,6 +111,26 @@ export class Script {
     await leader.attack("a model that is not the announced one", {
       ...announced,
       spec: { ...announced.spec, model: hash("another model") },
+    })
+  }
+
+  /** Who takes part is the authority's to say, and does not change while a round is under way. */
+  async rosters(parameters: Float64Array): Promise<void> {
+    const { leader } = this
+    const { roster } = leader.directory
+    const own = { ...roster, version: roster.version + 1, participants: roster.participants.slice(0, -1) }
+    await leader.attack("a roster that the authority has not signed", {
+      type: "roster",
+      signed: signRoster(own, encodeStudy(leader.study), leader.membership.keys.sign),
+    })
+    this.#narrate(WANTS_ROSTER)
+    const signed = await leader.nextRoster()
+    await leader.attack("a roster in the middle of a round", { type: "roster", signed })
+    const { directory } = openRoster(nodeSuite, leader.membership.kit.authorityKey, signed)
+    const announced = leader.announcement(1, 2, parameters)
+    await leader.attack("a round among another roster", {
+      ...announced,
+      spec: { ...announced.spec, roster: directory.digest },
     })
   }
 
@@ -147,9 +175,9 @@ export class Script {
   /** A log only grows. */
   async histories(attempt: OpenAttempt): Promise<void> {
     const { leader } = this
-    for (const reason of ["one", "two", "three"]) leader.log({ type: "ended", reason })
+    for (const reason of ["one", "two", "three"]) leader.log({ type: "ended", reason, head: null })
     const now = leader.proposal(attempt, leader.names)
-    const fork = rewritten(studyDigest(leader.membership.study), now.headers)
+    const fork = rewritten(studyDigest(leader.study), now.headers)
     await leader.attack("a log that is not the one seen before", this.#propose({ ...now, ...fork }))
     await leader.attack(
       "a log with an event left out",
@@ -171,7 +199,8 @@ export class Script {
   ): Promise<void> {
     const { leader } = this
     const { names } = leader
-    const { directory, keys } = leader.membership
+    const { directory } = leader
+    const { keys } = leader.membership
     const three = new Map([...signatures].slice(0, 3))
     const filledWith = (signature: Uint8Array): MessageOf<"certificate"> =>
       leader.certificate(
@@ -289,7 +318,7 @@ export class Script {
     )
     await leader.attack(
       "one attempt more than the study allows",
-      leader.announcement(1, leader.membership.study.attempts + 1, parameters),
+      leader.announcement(1, leader.study.attempts + 1, parameters),
     )
   }
 
@@ -346,28 +375,48 @@ export class Script {
   /** More than the study that the authority signed. */
   async end(parameters: Float64Array): Promise<void> {
     const { leader } = this
-    const { study } = leader.membership
+    const { study } = leader
     await leader.attack(
       "one round more than the study has",
       leader.announcement(study.rounds + 1, 1, parameters),
     )
+    const model = leader.announcement(study.rounds, 1, parameters).model
+    const [first, ...others] = leader.names as readonly [string, ...string[]]
+    const forked = rewritten(studyDigest(study), leader.headers)
+    await leader.attack(
+      "a final head that does not extend the log",
+      { type: "finish", rounds: study.rounds, model, head: shown(forked) },
+      [first],
+    )
+    const { seq, hash: end } = leader.head
     const finish: Message = {
       type: "finish",
       rounds: study.rounds,
-      model: leader.announcement(study.rounds, 1, parameters).model,
+      model,
+      head: shown({ headers: leader.headers, headSeq: seq, head: end }),
     }
-    await leader.ask(finish, "final-report")
+    const reports = await leader.ask(finish, "final-report", others)
     await leader.expectSilence("a second end of the study", finish)
     await leader.expectSilence(
       "a round after the end of the study",
       leader.announcement(study.rounds, 1, parameters),
     )
     await leader.expectSilence("a second end after that round", finish)
+    const signatures = new Map(
+      [...reports].flatMap(([name, { head }]) => (head === null ? [] : [[name, head] as const])),
+    )
+    const cosigned = leader.finalHead(seq, end, signatures)
+    await leader.expectSilence(
+      "a last head that too few have signed",
+      { type: "ended", reason: THE_END, head: leader.finalHead(seq, end, new Map([...signatures].slice(1))) },
+      [first],
+    )
+    leader.tell([...others, "fog-1"], { type: "ended", reason: THE_END, head: cosigned })
   }
 
   /** Runs the script; the reason if it does not come to its end. */
   async run(): Promise<string | null> {
-    const first = initialModel(this.leader.membership.study)
+    const first = initialModel(this.leader.study)
     const second = first.map((value, i) => value + 0.001 * (i + 1))
     try {
       await this.firstAttempt(first)
@@ -387,6 +436,14 @@ export class Script {
     this.sums[label] = sum
   }
 }
+
+const THE_END = "The script is over."
+
+const shown = ({ headers, headSeq, head }: Pick<Proposal, "headers" | "headSeq" | "head">) => ({
+  seq: headSeq,
+  hash: head,
+  headers: [...headers],
+})
 
 const same = (
   names: readonly string[],

@@ -1,5 +1,5 @@
 import { milliseconds } from "@consilium/base/units"
-import { serverFileSchema } from "@consilium/node/config/role-files"
+import { leaderFileSchema, storageKeyOf } from "@consilium/node/config/role-files"
 import { readConfig } from "@consilium/node/config/yaml-file"
 import { joinStudy } from "@consilium/node/roles/membership"
 import type { Tried } from "./hostile-leader.js"
@@ -25,22 +25,27 @@ export interface HostileReport {
   readonly stopped: string | null
 }
 
+const narrate = (line: string): void => {
+  process.stderr.write(`${line}\n`)
+}
+
 const main = async (configPath: string): Promise<void> => {
-  const config = await readConfig(serverFileSchema, configPath)
+  const config = await readConfig(leaderFileSchema, configPath)
   const membership = await joinStudy({
     configPath,
     role: "leader",
     dataFolder: config.data_folder,
+    storageKey: storageKeyOf(config.storage_key, configPath),
     listen: config.listen,
     patience: milliseconds(120_000),
-    narrate: (line) => process.stderr.write(`${line}\n`),
+    narrate,
     stop: new AbortController().signal,
   })
   const leader = new HostileRounds(membership)
-  const script = new Script(leader)
+  const script = new Script(leader, narrate)
   await leader.start()
   const stopped = await script.run()
-  leader.say({ type: "ended", reason: "The script is over." })
+  if (stopped !== null) leader.broadcast({ type: "ended", reason: stopped, head: null })
   await leader.close()
   await membership.leave()
   const report: HostileReport = {

@@ -2,12 +2,19 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { decode } from "@consilium/base/encoding"
 import { type LogEntry, logEntryCodec } from "@consilium/federation/log"
-import { type MessageOf, messageCodec } from "@consilium/federation/messages"
 import { CHAIN_START, readSegment } from "@consilium/node/store/segment-format"
 
-/** The events that a role has logged on disk so far, whether it runs or not. */
+/** The folder of a role's only study. */
+export const studyFolder = (dataFolder: string): string => {
+  const folder = join(dataFolder, "studies")
+  const names = readdirSync(folder)
+  if (names.length !== 1) throw new Error(`${folder} holds ${names.length} studies.`)
+  return join(folder, names[0] as string)
+}
+
+/** The events that a role with segment files has logged on disk so far, whether it runs or not. */
 export const roleLog = (dataFolder: string): readonly LogEntry[] => {
-  const folder = join(dataFolder, "log")
+  const folder = join(studyFolder(dataFolder), "log")
   const entries: LogEntry[] = []
   let chain: Uint8Array = CHAIN_START
   const files = readdirSync(folder).sort()
@@ -19,10 +26,3 @@ export const roleLog = (dataFolder: string): readonly LogEntry[] => {
   }
   return entries
 }
-
-/** The rounds that a leader has announced, from its log. */
-export const announced = (leaderData: string): readonly MessageOf<"announce">[] =>
-  roleLog(leaderData)
-    .filter(({ header }) => header.type === "announce")
-    .map(({ body }) => decode(messageCodec, body))
-    .filter((message) => message.type === "announce")

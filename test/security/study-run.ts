@@ -7,15 +7,16 @@ import { promisify } from "node:util"
 import type { Study } from "@consilium/federation/study"
 import { studyFileSchema, studyOf } from "@consilium/node/config/study-file"
 import { readConfig } from "@consilium/node/config/yaml-file"
-import type { Outcome } from "@consilium/node/roles/outcome"
+import { type Outcome, readOutcomes } from "@consilium/node/roles/outcome"
 import { type DemoLayout, type DemoPlan, type DemoProcess, layOut } from "../../apps/cli/src/demo/layout.js"
 import { ROOT } from "../source-tree.js"
 
 /** The built program that the processes of a study run. */
 export const PROGRAM = join(ROOT, "apps/cli/dist/process.js")
 
-/** Builds what the processes run, if it is not built from the sources as they are. */
+/** Builds what the processes run, if it is not built from the sources as they are; NOBUILD takes what is built. */
 export const buildProgram = async (): Promise<void> => {
+  if (process.env.NOBUILD !== undefined) return
   await promisify(execFile)(process.execPath, [join(ROOT, "scripts/run.mjs"), "build"])
 }
 
@@ -66,15 +67,15 @@ export class StudyRun {
   }
 
   /** Starts a process; its standard error goes to its log file, its standard output to `<name>.out`. */
-  start(name: string, program: string = PROGRAM): void {
+  start(name: string, program: string = PROGRAM, environment: NodeJS.ProcessEnv = {}): void {
     const plan = this.layout.processes.find((process) => process.name === name) as DemoProcess
     const streams = ["out", "log"].map((kind) =>
-      openSync(join(this.folder, "logs", `${name}.${kind}`), "w", 0o600),
+      openSync(join(this.folder, "logs", `${name}.${kind}`), "a", 0o600),
     )
     const child = spawn(
       process.execPath,
       [program, plan.role, "start", "--config", plan.config, "--with-parent", "--patience", "120"],
-      { stdio: ["pipe", ...streams] },
+      { stdio: ["pipe", ...streams], env: { ...process.env, ...environment } },
     )
     for (const stream of streams) closeSync(stream)
     child.stdin?.on("error", () => undefined)
@@ -87,6 +88,24 @@ export class StudyRun {
 
   startAllBut(names: readonly string[]): void {
     for (const { name } of this.layout.processes) if (!names.includes(name)) this.start(name)
+  }
+
+  /** Resolves with the exit code of the process that runs under a name now, or null for a signal. */
+  exit(name: string): Promise<number | null> {
+    return (this.#running.get(name) as Running).ended
+  }
+
+  /** Kills a process by its id, if it runs. */
+  kill(name: string): void {
+    const child = this.#running.get(name)?.child
+    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      process.kill(child.pid, "SIGKILL")
+  }
+
+  /** Asks a process to end in good order. */
+  async stop(name: string): Promise<void> {
+    this.#running.get(name)?.child.kill("SIGTERM")
+    await this.ended(name)
   }
 
   pid(name: string): number {
@@ -109,7 +128,7 @@ export class StudyRun {
       const failed = [...this.#running].find(([, { child }]) => (child.exitCode ?? 0) !== 0)
       if (failed)
         throw new Error(`${failed[0]} ended while "${what}" was awaited:\n${this.output(failed[0], "log")}`)
-      if (Date.now() > deadline) throw new Error(`It did not come to "${what}".\n${this.#lastWords()}`)
+      if (Date.now() > deadline) throw new Error(`It did not come to "${what}".\n${this.lastWords()}`)
       await sleep(20)
     }
   }
@@ -118,7 +137,7 @@ export class StudyRun {
   async ended(name: string): Promise<number | null> {
     const late = sleep(PATIENCE, "late" as const, { ref: false })
     const code = await Promise.race([(this.#running.get(name) as Running).ended, late])
-    if (code === "late") throw new Error(`${name} did not end.\n${this.#lastWords()}`)
+    if (code === "late") throw new Error(`${name} did not end.\n${this.lastWords()}`)
     return code
   }
 
@@ -131,8 +150,10 @@ export class StudyRun {
     return codes
   }
 
-  outcome(): Outcome {
-    return JSON.parse(readFileSync(join(this.folder, "leader/data/outcome.json"), "utf8")) as Outcome
+  async outcome(): Promise<Outcome> {
+    const [outcome] = await readOutcomes(join(this.folder, "leader/data"))
+    if (outcome === undefined) throw new Error(`The leader left no outcome.\n${this.lastWords()}`)
+    return outcome
   }
 
   /** Ends whatever still runs and deletes the folder. */
@@ -143,9 +164,9 @@ export class StudyRun {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  #lastWords(): string {
+  lastWords(): string {
     return [...this.#running.keys()]
-      .map((name) => `--- ${name}\n${this.output(name, "log").split("\n").slice(-6).join("\n")}`)
+      .map((name) => `--- ${name}\n${this.output(name, "log").split("\n").slice(-16).join("\n")}`)
       .join("\n")
   }
 }

@@ -3,14 +3,19 @@ import { join } from "node:path"
 import { equalBytes } from "@consilium/base/bytes"
 import { fromUtf8 } from "@consilium/base/platform"
 import { participantId } from "@consilium/federation/roster"
+import { callAdmin } from "@consilium/node/admin/client"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { bundle } from "../security/bundle.js"
+import { WANTS_ROSTER } from "../security/hostile-script.js"
 import type { HostileReport } from "../security/hostile-study.js"
 import { roleLog } from "../security/role-log.js"
 import { buildProgram, StudyRun, temporaryFolder } from "../security/study-run.js"
 
 // A leader process with a real kit follows a script of its own; facilities and fog are the program as it is. With
 // n = 5 and c = 1 a certificate needs 4 signatures, and k = 3 facilities are the fewest whose sum is opened.
+
+/** Asks to leave, so that there is a second roster that the leader can misuse. */
+const LEAVES = "hospital-2"
 
 type Targets = "all" | "first" | "rest" | "four" | "last" | "fog"
 
@@ -50,9 +55,12 @@ const answered = (scenario: string, answer: string, to: Targets = "all"): Expect
 const EXPECTED: readonly Expected[] = [
   silent("a list signed by a stranger", "identity/bad-signature"),
   answered("a list signed by a stranger, to everyone", "stopped", "fog"),
-  silent("the end of an attempt, in an envelope of another study", "round/unexpected"),
+  answered("the end of an attempt, in an envelope of another study", "stopped", "fog"),
   refused("a round of another study", "round/unexpected"),
   refused("a model that is not the announced one", "round/wrong-model"),
+  refused("a roster that the authority has not signed", "identity/bad-roster"),
+  refused("a roster in the middle of a round", "round/unexpected"),
+  refused("a round among another roster", "round/unexpected"),
   refused("a list of two to be challenged", "cohort/too-small"),
   refused("a second challenge for one dealing", "cohort/second-list"),
   answered("the same challenge again", "same bytes"),
@@ -90,9 +98,17 @@ const EXPECTED: readonly Expected[] = [
   ),
   refused("one facility more than in a certified list", "cohort/differencing", "rest"),
   refused("one round more than the study has", "round/unexpected"),
+  {
+    ...answered("a final head that does not extend the log", "final-report without a signature", "first"),
+    logged: "log/not-extending",
+  },
   dropped("a second end of the study", "finish"),
   dropped("a round after the end of the study", "announce"),
   dropped("a second end after that round", "finish"),
+  {
+    ...answered("a last head that too few have signed", "nothing", "first"),
+    logged: "cohort/uncertified",
+  },
 ]
 
 let run: StudyRun
@@ -109,6 +125,8 @@ beforeAll(async () => {
   run = await StudyRun.layOut({ facilities: 5, fogs: 1, rounds: 3, seed: null, protection: "shamir" })
   run.startAllBut(["leader"])
   run.start("leader", hostile)
+  await run.said("leader", WANTS_ROSTER)
+  await callAdmin(join(run.folder, LEAVES, "data"), "leave")
   codes = await run.complete()
   report = JSON.parse(run.output("leader", "out")) as HostileReport
   seconds = (performance.now() - began) / 1000
@@ -196,8 +214,9 @@ describe("on disk and in all", () => {
   })
 
   it("the fog has logged what it did not pass on, and told the leader", () => {
-    expect(loggedBy("fog-1", "security:")).toEqual(["identity/bad-signature"])
-    expect(report.fogSecurity).toEqual(["fog-1: identity/bad-signature"])
+    const stopped = ["identity/bad-signature", "round/unexpected"]
+    expect(loggedBy("fog-1", "security:")).toEqual(stopped)
+    expect(report.fogSecurity).toEqual(stopped.map((code) => `fog-1: ${code}`))
   })
 
   it("partial openings came for certified lists only", () => {

@@ -428,6 +428,15 @@ export const ERROR_TABLE = {
     "Synthetic rows were asked for with numbers that make no sense.",
     "Correct the number that the message names.",
   ),
+  // records: images
+  "records/bad-image": row(
+    "An image, a file of images or its labels are not of the form that is read, were altered, or do not fit each other.",
+    "Look at the files that the message names by their places; export or download them again.",
+  ),
+  "records/bad-image-setting": row(
+    "Sizes, classes, changes or scales of images make no sense.",
+    "Correct the setting that the message names.",
+  ),
   // privacy
   "privacy/bad-parameter": row(
     "A number of a privacy mechanism, event or budget makes no sense.",

@@ -1,49 +1,32 @@
 import { toHex } from "@consilium/base/bytes"
 import { decode, encode, f64Array } from "@consilium/base/encoding"
 import { describe, expect, it } from "vitest"
-import { auditLeaderLog } from "../src/audit.js"
-import { emptyHead, headerHash, type LogEntry, nextHeader } from "../src/log.js"
-import {
-  certificateDigest,
-  envelopeCodec,
-  type Message,
-  type MessageOf,
-  messageCodec,
-  pack,
-} from "../src/messages.js"
+import { headerHash, type LogEntry } from "../src/log.js"
+import { certificateDigest, envelopeCodec, type Message, type MessageOf, pack } from "../src/messages.js"
 import { modelFile } from "../src/model.js"
 import { MAX_VALUES, studyDigest } from "../src/study.js"
 import { errorOf, textOf } from "./errors.js"
+import {
+  altered as alteredFor,
+  type Event,
+  eventsOf,
+  placeOf as placeIn,
+  rewritten as rewrittenFor,
+  said,
+} from "./forged-log.js"
 import type { Outcome } from "./harness.js"
 import { runStudy } from "./harness.js"
-import { flipped, keysFor, suite } from "./members.js"
-import { calm, insteadOf, models, silentFrom, voids } from "./scenes.js"
+import { flipped, keysFor } from "./members.js"
+import { audited, calm, insteadOf, models, silentFrom, voids } from "./scenes.js"
 
 const outcome = calm({ study: { protection: "shamir" } })
 const { log, study, directory } = outcome
-const audit = (entries: readonly LogEntry[]) => auditLeaderLog(suite, study, directory, entries)
+const audit = (entries: readonly LogEntry[]) => audited(outcome, entries)
 const leader = keysFor("leader")
 
-/** The place of the nth event of a type. */
-const placeOf = (type: string, nth = 1): number => {
-  const places = log.flatMap(({ header }, i) => (header.type === type ? [i] : []))
-  const place = places[nth - 1]
-  if (place === undefined) throw new Error(`The log has no ${nth}th ${type}.`)
-  return place
-}
-
-type Event = { readonly type: string; readonly actor: Uint8Array; readonly body: Uint8Array }
-
-/** A log of these events with everything about the chain in order, signed by the leader: what it could write itself. */
-const rewritten = (events: readonly Event[]): readonly LogEntry[] => {
-  let head = emptyHead(studyDigest(study))
-  return events.map(({ type, actor, body }, i) => {
-    const next = nextHeader(head, { at: 1_000_000 + i, type, actor, body })
-    head = next.head
-    return { header: next.header, body, signature: leader.sign(headerHash(next.header)) }
-  })
-}
-const events: readonly Event[] = log.map(({ header: { type, actor }, body }) => ({ type, actor, body }))
+const placeOf = (type: string, nth = 1): number => placeIn(log, type, nth)
+const rewritten = (list: readonly Event[]): readonly LogEntry[] => rewrittenFor(study, list)
+const events = eventsOf(log)
 
 /**
  * The same log with one event changed and the rest brought in line with it as far as a leader alone can: chain, heads in
@@ -51,14 +34,6 @@ const events: readonly Event[] = log.map(({ header: { type, actor }, body }) => 
  */
 const forged = (place: number, change: (event: Event) => readonly Event[]): readonly LogEntry[] =>
   rewritten(events.flatMap((event, i) => (i === place ? change(event) : [event])))
-
-const said = <T extends Message["type"]>(
-  event: Event,
-  change: (message: MessageOf<T>) => Message,
-): Event => ({
-  ...event,
-  body: encode(messageCodec, change(decode(messageCodec, event.body) as MessageOf<T>)),
-})
 
 describe("an honest log", () => {
   it.each([
@@ -86,7 +61,7 @@ describe("an honest log", () => {
       }),
     ],
   ] as const)("is accepted: %s", (_, { log: entries, study: s, directory: d, leader: state, ...rest }) => {
-    const found = auditLeaderLog(suite, s, d, entries)
+    const found = audited({ study: s, directory: d, log: entries })
     const { closed, parameters } = state.progress
     expect(found.events).toBe(entries.length)
     expect(found.certifiedRounds).toBe(closed.length)
@@ -104,7 +79,7 @@ describe("an honest log", () => {
 
   it("of another study is refused", () => {
     const other = calm({ study: { protection: "plain" } })
-    expect(textOf(() => auditLeaderLog(suite, other.study, other.directory, log))).toMatchInlineSnapshot(`
+    expect(textOf(() => audited(other, log))).toMatchInlineSnapshot(`
       "log/not-extending: Event 1 of the log does not follow event 0 that was seen before.
         remedy: The leader has rewritten or forked its log: stop, export both heads and compare them.
         see: docs/reference/errors.md#lognot-extending"
@@ -203,16 +178,7 @@ describe("a log that the leader wrote anew and signed", () => {
   })
 })
 
-/** Everything before the event is as it was, so the event alone is to blame. */
-const altered = (place: number, event: Event): readonly LogEntry[] => {
-  const before = log.slice(0, place)
-  const head =
-    before.length === 0
-      ? emptyHead(studyDigest(study))
-      : { seq: place, hash: headerHash((before.at(-1) as LogEntry).header) }
-  const { header } = nextHeader(head, { at: 2_000_000, ...event })
-  return [...before, { header, body: event.body, signature: leader.sign(headerHash(header)) }]
-}
+const altered = (place: number, event: Event): readonly LogEntry[] => alteredFor(outcome, place, event)
 const at = (place: number): Event => events[place] as Event
 
 describe("a leader that logs, signs and does what it should not", () => {
@@ -226,6 +192,11 @@ describe("a leader that logs, signs and does what it should not", () => {
   it("opens a second sum under one certificate", () => {
     const place = placeOf("candidate")
     expect(refusedAt(altered(place, at(placeOf("sum-opened"))), place)).toMatch(/without a certificate/)
+  })
+
+  it("certifies the list again, to open a second sum", () => {
+    const place = placeOf("candidate")
+    expect(refusedAt(altered(place, at(placeOf("certificate"))), place)).toMatch(/not for the list proposed/)
   })
 
   it("opens a sum after the attempt of its certificate", () => {
@@ -308,10 +279,31 @@ describe("a leader that logs, signs and does what it should not", () => {
     ).toMatch(/not for the list proposed/)
   })
 
-  it.each(["candidate", "finish"] as const)("gives out another model in its %s", (type) => {
+  it("certifies a list of two, though with everybody's signature", () => {
+    const place = placeOf("propose")
+    const two = <M extends MessageOf<"propose" | "certificate">>(m: M): M => ({
+      ...m,
+      proposal: { ...m.proposal, cohort: m.proposal.cohort.slice(2) },
+    })
+    const proposed = said<"propose">(at(place), two)
+    const certified = said<"certificate">(at(placeOf("certificate")), (m) => {
+      const message = two(m)
+      const digest = certificateDigest(message.proposal)
+      const signatures = directory.facilities.map(({ id, name }) => ({
+        facility: id,
+        signature: keysFor(name).sign(digest),
+      }))
+      return { ...message, signatures }
+    })
+    expect(refusedAt(alteredFor(outcome, place, proposed, certified), place + 1)).toMatchInlineSnapshot(
+      `"audit/failed: Event 17 of the log: a list of 2 facilities is certified where 3 are needed."`,
+    )
+  })
+
+  it.each(["announce", "candidate", "finish"] as const)("gives out another model in its %s", (type) => {
     const place = placeOf(type)
     const model = modelFile(study, new Float64Array(4).fill(1), 1)
-    const event = said<"candidate" | "finish">(at(place), (m) => ({ ...m, model }))
+    const event = said<"announce" | "candidate" | "finish">(at(place), (m) => ({ ...m, model }))
     expect(refusedAt(altered(place, event), place)).toMatch(
       new RegExp(`the model of a ${type} is not the one that the opened sums lead to`),
     )
@@ -333,7 +325,7 @@ describe("a leader that logs, signs and does what it should not", () => {
       studyDigest(study),
       actor("clinic-1"),
       actor("leader"),
-      { type: "ended", reason: "x" },
+      { type: "ended", reason: "x", head: null },
       leader.sign,
     )
     const made = { ...honest, actor: actor("clinic-1"), body: encode(envelopeCodec, envelope) }

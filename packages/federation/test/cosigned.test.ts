@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { checkCertificate, sameProposal } from "../src/certificate.js"
+import { checkCertificate, sameProposal } from "../src/cosigned.js"
 import { certificateDigest, type Proposal, type SignatureList } from "../src/messages.js"
 import { participantId } from "../src/roster.js"
 import { quorum } from "../src/study.js"
@@ -13,6 +13,7 @@ const proposalOf = (names: readonly string[]): Proposal => ({
     round: 1,
     attempt: 1,
     epoch: 0,
+    roster: new Uint8Array(32).fill(4),
     model: new Uint8Array(32).fill(1),
   },
   cohort: names.map((name) => ({ facility: id(name), digest: new Uint8Array(32).fill(2) })),

@@ -21,6 +21,7 @@ const KINDS: readonly { readonly arbitrary: fc.Arbitrary<Move["kind"]>; readonly
       "closed",
       "again",
       "impostor",
+      "roster",
     ] as const
   ).map((kind) => ({ arbitrary: fc.constant(kind), weight: kind === "again" ? 4 : 2 })),
   { arbitrary: fc.constantFrom("finish", "ended"), weight: 1 },
@@ -51,7 +52,7 @@ const distinct = <T>(items: readonly T[], key: (item: T) => string): number => n
 
 /** What a facility never does, whatever its leader does. */
 const holds = (leader: HostileLeader): void => {
-  const { out, study, context } = leader
+  const { out, study, context, directory } = leader
   const k = study.cohort.minCohort
   const mine = (proposal: Proposal) =>
     proposal.cohort.find((member) => equalBytes(member.facility, context.me.id))
@@ -122,6 +123,20 @@ const holds = (leader: HostileLeader): void => {
     ]).toEqual([1, "challenges in one attempt"])
     expect(distinct(openings, ({ message }) => toHex(message.opening.opening))).toBe(1)
   }
+  for (const [i, { directory: next, phase }] of out.rosters.entries()) {
+    const before = out.rosters[i - 1]?.directory ?? directory
+    expect(next.roster.version).toBeGreaterThan(before.roster.version)
+    expect([phase, "a roster changes between rounds"]).toEqual(["idle", "a roster changes between rounds"])
+    expect(next.find(directory.named("clinic-2").id)).toEqual(directory.named("clinic-2"))
+  }
+  for (const { spec, roster } of out.submissions) expect(toHex(spec.roster)).toBe(toHex(roster))
+  expect([out.afterLeaving, "nothing is said after leaving"]).toEqual([0, "nothing is said after leaving"])
+  for (const { head, valid } of out.finals) {
+    expect([valid, "a final head is signed as shown"]).toEqual([true, "a final head is signed as shown"])
+    const last = out.signatures.at(-1)?.proposal
+    if (last) expect([leader.before(last.head, head), "one log"]).toEqual([true, "one log"])
+  }
+
   expect(out.measured.length).toBe(new Set(out.measured).size)
   expect(out.finished).toBeLessThanOrEqual(1)
   for (const { round, attempt } of out.trainings) {
@@ -141,6 +156,17 @@ describe.each(["plain", "shamir"] as const)("a facility under a hostile leader, 
           leader.do(move)
           reached.add(leader.state.phase)
         }
+        if (leader.out.rosters.length > 0) reached.add("roster")
+        if (leader.out.rosters.some(({ directory }) => directory.find(leader.context.me.id) === undefined))
+          reached.add("left")
+        const { rosters, signatures } = leader.out
+        if (
+          signatures.some(({ proposal }) =>
+            rosters.some((r) => equalBytes(proposal.spec.roster, r.directory.digest)),
+          )
+        )
+          reached.add("signed among a later roster")
+        if (leader.out.finals.length > 0) reached.add("final head")
         if (leader.out.partials.length > 0) reached.add("partial")
         if (new Set(leader.out.signatures.map(({ proposal }) => attemptOf(proposal))).size > 1)
           reached.add("several lists")
@@ -157,7 +183,17 @@ describe.each(["plain", "shamir"] as const)("a facility under a hostile leader, 
   })
 
   it("and the moves lead everywhere", () => {
-    const everywhere = ["idle", "training", "submitted", "signed", "opened", "ended", "several lists"]
+    const everywhere = [
+      "idle",
+      "training",
+      "submitted",
+      "signed",
+      "opened",
+      "ended",
+      "several lists",
+      "roster",
+      "left",
+    ].concat("signed among a later roster", "final head")
     const dealt = ["locked", "checked", "partial"]
     for (const place of protection === "plain" ? everywhere : [...everywhere, ...dealt])
       expect(reached).toContain(place)

@@ -17,7 +17,16 @@ import {
 import { modelFile, modelHashOf } from "../src/model.js"
 import { participantId } from "../src/roster.js"
 import { studyDigest, valueCount } from "../src/study.js"
-import { directoryOf, facilityNames, flipped, keysFor, suite, testPolicy, testStudy } from "./members.js"
+import {
+  authorityKey,
+  directoryOf,
+  facilityNames,
+  flipped,
+  keysFor,
+  suite,
+  testPolicy,
+  testStudy,
+} from "./members.js"
 
 const study = testStudy(4, { protection: "plain" })
 const directory = directoryOf(study, 4, 2)
@@ -28,6 +37,7 @@ const context: FacilityContext = {
   keys: keysFor("clinic-1"),
   suite,
   policy: testPolicy(),
+  authorityKey,
 }
 const parameters = new Float64Array(4)
 const specOf = (change: Partial<RoundSpec> = {}): RoundSpec => ({
@@ -35,6 +45,7 @@ const specOf = (change: Partial<RoundSpec> = {}): RoundSpec => ({
   round: 1,
   attempt: 1,
   epoch: 0,
+  roster: directory.digest,
   model: modelHashOf(study, parameters),
   ...change,
 })
@@ -48,7 +59,7 @@ const values = new Int32Array(valueCount(study)).fill(3)
 
 const step = (state: FacilityState, event: FacilityEvent) => stepFacility(context, state, event)
 const tell = (state: FacilityState, message: Message, from = "leader") =>
-  step(state, { type: "message", from: directory.named(from), message })
+  step(state, { type: "message", at: 1_000, from: directory.named(from), message })
 const trained = (spec: RoundSpec): FacilityEvent => ({
   type: "trained",
   spec: specDigest(spec),
@@ -160,6 +171,7 @@ describe("an announcement", () => {
     const policy = testPolicy({ protections: ["shamir"] })
     const result = stepFacility({ ...context, policy }, start, {
       type: "message",
+      at: 1_000,
       from: directory.leader,
       message: announcementOf(spec),
     })
@@ -168,7 +180,7 @@ describe("an announcement", () => {
   })
 
   it("after the end of the study is dropped", () => {
-    const { state } = tell(start, { type: "ended", reason: "enough" })
+    const { state } = tell(start, { type: "ended", reason: "enough", head: null })
     expect(tell(state, announcementOf(spec))).toMatchObject({
       state,
       effects: [{ event: "message-dropped" }],

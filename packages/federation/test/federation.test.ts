@@ -2,15 +2,16 @@ import { toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { auditLeaderLog } from "../src/audit.js"
 import { messageCodec } from "../src/messages.js"
 import type { Protection } from "../src/study.js"
 import { type Hop, type Options, type Outcome, runStudy } from "./harness.js"
-import { flipped, suite } from "./members.js"
+import { flipped } from "./members.js"
 import {
+  audited,
   calm,
   cohorts,
   evidence,
+  keptHeads,
   models,
   openedSums,
   silentFrom,
@@ -35,7 +36,7 @@ const run = (options: Options): Outcome => {
     },
   })
   expect(openedSums(outcome).map(({ sum }) => sum)).toEqual(trainedSums(outcome, trainings))
-  const audit = auditLeaderLog(suite, outcome.study, outcome.directory, outcome.log)
+  const audit = audited(outcome, outcome.log, keptHeads(outcome))
   expect(audit.events).toBe(outcome.log.length)
   const { closed } = outcome.leader.progress
   expect(audit.certifiedRounds).toBe(closed.length)

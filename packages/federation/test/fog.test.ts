@@ -11,17 +11,18 @@ import {
 } from "../src/messages.js"
 import { studyDigest } from "../src/study.js"
 import { plainSum } from "../src/sums/plain.js"
-import { directoryOf, flipped, keysFor, spoiled, suite, testStudy } from "./members.js"
+import { authorityKey, directoryOf, flipped, keysFor, spoiled, suite, testStudy } from "./members.js"
 
 const study = testStudy(4, { protection: "plain" })
 const directory = directoryOf(study, 4, 2)
 const me = directory.named("fog-1")
-const context: FogContext = { study, directory, me, suite }
+const context: FogContext = { study, directory, me, suite, authorityKey }
 const spec: RoundSpec = {
   study: studyDigest(study),
   round: 1,
   attempt: 1,
   epoch: 0,
+  roster: directory.digest,
   model: new Uint8Array(32),
 }
 const setting = { study, directory, suite, spec: specDigest(spec) }
@@ -45,7 +46,7 @@ const updateOf = (name: string, fill: number, change: object = {}): MessageOf<"u
 }
 const tell = (state: FogState, from: string, message: Message) =>
   stepFog(context, state, { type: "message", from: directory.named(from), message })
-const collecting = tell(startFog(), "leader", announce).state
+const collecting = tell(startFog(context), "leader", announce).state
 const sent = (effects: ReturnType<typeof tell>["effects"]) =>
   effects.flatMap((e) => (e.type === "send" ? [e.message] : []))
 
@@ -139,7 +140,7 @@ describe("a fog", () => {
     const orders: readonly Message[] = [
       { type: "announce", spec: { ...spec, attempt: 2 }, model: new Uint8Array(1) },
       { type: "candidate", spec: setting.spec, model: new Uint8Array(1) },
-      { type: "ended", reason: "so it is" },
+      { type: "ended", reason: "so it is", head: null },
     ]
     for (const order of orders) {
       expect(tell(collecting, name, order)).toEqual({ state: collecting, effects: [] })

@@ -26,6 +26,7 @@ import { startLeader, stepLeader } from "../src/leader.js"
 import type { LeaderContext, LeaderEffect, LeaderEvent, LeaderState } from "../src/leader-state.js"
 import { headerHash, type LogEntry } from "../src/log.js"
 import {
+  type CosignedHead,
   type Envelope,
   envelopeCodec,
   type Message,
@@ -35,13 +36,14 @@ import {
   unpack,
 } from "../src/messages.js"
 import type { LocalPolicy } from "../src/policy.js"
-import { type Directory, EVERYONE, type Participant } from "../src/roster.js"
+import { type Directory, EVERYONE, openRoster, type Participant } from "../src/roster.js"
 import { routeAt } from "../src/routing.js"
 import { type Study, studyDigest } from "../src/study.js"
 import { type CryptoSuite, portableSuite } from "../src/suite.js"
 import { fineTune, measure, trainRound } from "../src/training.js"
 import { Agenda } from "./agenda.js"
 import {
+  authorityKey,
   directoryOf,
   keysFor as platformKeysFor,
   suite as platformSuite,
@@ -107,6 +109,12 @@ export interface Options {
   readonly corrupt?: (facility: string, step: FacilityStep) => FacilityStep
   /** Bytes that arrive instead of those sent. */
   readonly wire?: (hop: Hop, bytes: Uint8Array) => Uint8Array
+  /** Rosters that the leader is given, signed or not, after the first announcement of a round; round 0 is before all. */
+  readonly rosters?: readonly {
+    readonly during: number
+    readonly after?: number
+    readonly signed: Uint8Array
+  }[]
   /** What training gives: values, after some time, or an error, or never anything. */
   readonly train?: (training: Training) => TrainingAnswer
 }
@@ -121,7 +129,10 @@ export interface Security {
 /** What came of a run, and everything that was said. */
 export interface Outcome {
   readonly study: Study
+  /** Who was enrolled when the study began. */
   readonly directory: Directory
+  /** The name of anybody who was ever enrolled. */
+  readonly nameOf: (id: Uint8Array) => string
   readonly leader: LeaderState
   readonly facilities: ReadonlyMap<string, FacilityState>
   readonly fogs: ReadonlyMap<string, FogState>
@@ -129,6 +140,8 @@ export interface Outcome {
   readonly said: readonly (Utterance & { readonly at: number })[]
   readonly security: readonly Security[]
   readonly records: readonly { readonly by: string; readonly event: string; readonly detail: string }[]
+  /** Co-signed heads of the leader's log, by the facility that keeps them. */
+  readonly cosigned: ReadonlyMap<string, readonly CosignedHead[]>
   /** What the leader tells its operator. */
   readonly lines: readonly string[]
   /** Every message's bytes that could not be read where they arrived. */
@@ -138,10 +151,21 @@ export interface Outcome {
 export const LATENCY = 10
 /** The part of a node that is the same for all roles: it delivers what is addressed to it and passes on the rest. */
 interface Station {
+  /** The directory of its machine. */
+  readonly directory: () => Directory
   readonly deliver: (from: Participant, message: Message, envelope: Uint8Array) => void
   readonly refused: (about: Participant, error: ConsiliumError, evidence: Uint8Array) => void
   /** A message of a child, wherever it goes. */
   readonly passing?: (from: Participant, message: Message, bytes: number, here: boolean) => void
+}
+
+const openedOrNone = ({ signed }: { readonly signed: Uint8Array }): readonly Directory[] => {
+  try {
+    return [openRoster(platformSuite, authorityKey, signed).directory]
+  } catch (error) {
+    if (error instanceof ConsiliumError) return []
+    throw error
+  }
 }
 
 /** A leader, fogs and facilities in one process, with virtual time, real signatures and real bytes between them. */
@@ -156,6 +180,9 @@ class Federation {
   readonly records: { by: string; event: string; detail: string }[] = []
   readonly lines: string[] = []
   readonly log: LogEntry[] = []
+  readonly cosigned = new Map<string, CosignedHead[]>()
+  /** Everybody who is in a roster, with the first directory that names them. */
+  readonly people = new Map<string, { readonly participant: Participant; readonly directory: Directory }>()
   readonly suite: CryptoSuite
   readonly keysFor: (name: string) => TestKeys
   garbled = 0
@@ -169,32 +196,55 @@ class Federation {
     this.keysFor = options.portable ? portableKeysFor : platformKeysFor
     this.study = testStudy(typeof facilities === "number" ? facilities : facilities.length, options.study)
     this.directory = directoryOf(this.study, facilities, fogs)
+    for (const directory of [this.directory, ...(options.rosters ?? []).flatMap(openedOrNone)])
+      for (const participant of directory.roster.participants)
+        if (!this.people.has(participant.name)) this.people.set(participant.name, { participant, directory })
   }
 
-  nameOf(id: Uint8Array): string {
-    return toHex(id) === toHex(EVERYONE) ? "everyone" : (this.directory.find(id)?.name ?? toHex(id))
+  readonly nameOf = (id: Uint8Array): string => {
+    if (toHex(id) === toHex(EVERYONE)) return "everyone"
+    const found = [...this.people.values()].find(({ participant }) => toHex(participant.id) === toHex(id))
+    return found?.participant.name ?? toHex(id)
   }
 
-  say(by: Participant, to: Uint8Array, message: Message): void {
+  named(name: string): Participant {
+    const found = this.people.get(name)
+    if (found === undefined) throw new Error(`Nobody is called ${name}.`)
+    return found.participant
+  }
+
+  /** Sends a message; a new roster goes to those below in the old tree as well. */
+  say(by: Participant, to: Uint8Array, message: Message, before?: Directory): void {
     const meant: Utterance = { by: by.name, to: this.nameOf(to), message }
     for (const utterance of this.options.speak?.(meant) ?? [meant]) {
       this.said.push({ ...utterance, at: this.agenda.now })
-      const speaker = this.directory.named(utterance.by)
-      const receiver = utterance.to === "everyone" ? EVERYONE : this.directory.named(utterance.to).id
+      const speaker = this.named(utterance.by)
+      const receiver = utterance.to === "everyone" ? EVERYONE : this.named(utterance.to).id
       const { sign } = this.keysFor(speaker.name)
       const envelope = pack(studyDigest(this.study), speaker.id, receiver, utterance.message, sign)
-      this.#forward(speaker, envelope, utterance.message)
+      this.#forward(speaker, envelope, utterance.message, before)
     }
   }
 
-  #forward(at: Participant, envelope: Envelope, message: Message): void {
-    const { down, up } = routeAt(this.directory, at, envelope)
-    for (const child of down) this.#cross(at, child, envelope, message)
-    if (up) this.#cross(at, this.directory.get(at.parent as Uint8Array), envelope, message)
+  #forward(at: Participant, envelope: Envelope, message: Message, before?: Directory): void {
+    const directory = this.#station(at).directory()
+    const { down, up } = routeAt(directory, at, envelope)
+    const gone = before === undefined || message.type !== "roster" ? [] : routeAt(before, at, envelope).down
+    const children = new Map([...gone, ...down].map((child) => [child.name, child]))
+    for (const child of children.values()) this.#cross(at, child, envelope, message)
+    if (up) this.#cross(at, directory.get(at.parent as Uint8Array), envelope, message)
+  }
+
+  #station({ name }: Participant): Station {
+    const station = this.stations.get(name)
+    if (station === undefined) throw new Error(`Nobody runs ${name}.`)
+    return station
   }
 
   #cross(from: Participant, to: Participant, envelope: Envelope, message: Message): void {
     const { schedule, wire } = this.options
+    // somebody whom only a roster names that the leader was not given
+    if (!this.stations.has(to.name)) return
     const hop: Hop = {
       from: from.name,
       to: to.name,
@@ -225,9 +275,10 @@ class Federation {
       this.garbled += 1
       return
     }
-    const station = this.stations.get(to.name) as Station
-    const sender = this.directory.find(envelope.from)
-    const { here } = routeAt(this.directory, to, envelope)
+    const station = this.#station(to)
+    const before = station.directory()
+    const sender = before.find(envelope.from)
+    const { here } = routeAt(before, to, envelope)
     const fromParent = to.parent !== null && toHex(to.parent) === toHex(from.id)
     if (sender === undefined) return
     let message: Message
@@ -240,7 +291,7 @@ class Federation {
     }
     if (!fromParent) station.passing?.(sender, message, envelope.body.length, here)
     if (here) station.deliver(sender, message, bytes)
-    if (!here || fromParent) this.#forward(to, envelope, message)
+    if (!here || fromParent) this.#forward(to, envelope, message, before)
   }
 
   note(by: Participant, effect: FacilityEffect | FogEffect): void {
@@ -253,6 +304,8 @@ class Federation {
         about: this.nameOf(effect.about),
         detail: effect.detail,
       })
+    if (effect.type === "cosigned")
+      this.cosigned.set(by.name, [...(this.cosigned.get(by.name) ?? []), effect.head])
   }
 }
 
@@ -261,9 +314,13 @@ const addLeader = (world: Federation): (() => LeaderState) => {
   const { study, directory, agenda, suite } = world
   const me = directory.leader
   const keys = world.keysFor(me.name)
-  const context: LeaderContext = { study, directory, me, keys, suite }
+  const context: LeaderContext = { study, directory, me, keys, suite, authorityKey }
   let state = startLeader(context)
-  const perform = (effect: LeaderEffect): void => {
+  const giveRosters = (round: number): void => {
+    for (const { during, after = 0, signed } of world.options.rosters ?? [])
+      if (during === round) agenda.add(after, () => post({ type: "roster", at: agenda.now, signed }))
+  }
+  const perform = (effect: LeaderEffect, before: Directory): void => {
     switch (effect.type) {
       case "append":
         world.log.push({
@@ -272,8 +329,10 @@ const addLeader = (world: Federation): (() => LeaderState) => {
           signature: keys.sign(headerHash(effect.header)),
         })
         return
-      case "broadcast":
-        world.say(me, EVERYONE, effect.message)
+      case "send":
+        world.say(me, effect.to, effect.message, before)
+        if (effect.message.type === "announce" && effect.message.spec.attempt === 1)
+          giveRosters(effect.message.spec.round)
         return
       case "timer":
         agenda.add(effect.milliseconds, () => post({ type: "timer", at: agenda.now, name: effect.name }))
@@ -286,11 +345,13 @@ const addLeader = (world: Federation): (() => LeaderState) => {
     }
   }
   const post = (event: LeaderEvent): void => {
+    const before = state.progress.directory
     const step = stepLeader(context, state, event)
     state = step.state
-    for (const effect of step.effects) perform(effect)
+    for (const effect of step.effects) perform(effect, before)
   }
   world.stations.set(me.name, {
+    directory: () => state.progress.directory,
     deliver: (from, message, envelope) => post({ type: "message", at: agenda.now, from, message, envelope }),
     passing: (_from, message, bytes) => post({ type: "received", traffic: trafficOf(message, bytes) }),
     refused: (about, error, evidence) =>
@@ -303,14 +364,16 @@ const addLeader = (world: Federation): (() => LeaderState) => {
         evidence,
       }),
   })
+  giveRosters(0)
   agenda.add(0, () => post({ type: "start", at: agenda.now }))
   return () => state
 }
 
 const addFog = (world: Federation, me: Participant): (() => FogState) => {
-  const { study, directory, agenda, suite } = world
-  const context: FogContext = { study, directory, me, suite }
-  let state = startFog()
+  const { study, agenda, suite } = world
+  const { directory } = world.people.get(me.name) as { readonly directory: Directory }
+  const context: FogContext = { study, directory, me, suite, authorityKey }
+  let state = startFog(context)
   const perform = (effect: FogEffect): void => {
     world.note(me, effect)
     switch (effect.type) {
@@ -333,6 +396,7 @@ const addFog = (world: Federation, me: Participant): (() => FogState) => {
     for (const effect of step.effects) perform(effect)
   }
   world.stations.set(me.name, {
+    directory: () => state.directory,
     deliver: (from, message) => post({ type: "message", from, message }),
     passing: (from, message, bytes, here) => {
       post({ type: "received", traffic: trafficOf(message, bytes) })
@@ -345,7 +409,8 @@ const addFog = (world: Federation, me: Participant): (() => FogState) => {
 }
 
 const addFacility = (world: Federation, me: Participant, index: number): (() => FacilityState) => {
-  const { study, directory, agenda, options, suite } = world
+  const { study, agenda, options, suite } = world
+  const { directory } = world.people.get(me.name) as { readonly directory: Directory }
   const seed = options.seed ?? 1
   const columns = study.model.features.length
   const { train, holdOut } = options.records?.(me.name) ?? {
@@ -356,7 +421,8 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     options.secretOf ??
     ((facility, round) => insecureSeededSecret(seed, "round-secret", study.name, facility, String(round)))
   const policy = testPolicy(options.policies?.[me.name])
-  const context: FacilityContext = { study, directory, me, keys: world.keysFor(me.name), suite, policy }
+  const keys = world.keysFor(me.name)
+  const context: FacilityContext = { study, directory, me, keys, suite, policy, authorityKey }
   let state = startFacility(context)
   let cursor: BatchCursor = startCursor()
 
@@ -382,7 +448,7 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
   }
   const finish = (effect: Extract<FacilityEffect, { type: "finish" }>): void => {
     const { round, parameters, model, metrics } = effect
-    const spec: RoundSpec = { study: studyDigest(study), round, attempt: 1, epoch: 0, model }
+    const spec = { round, attempt: 1, model }
     const own =
       study.training.fineTuneSteps === 0
         ? null
@@ -421,7 +487,8 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     for (const effect of step.effects) perform(effect)
   }
   world.stations.set(me.name, {
-    deliver: (from, message) => post({ type: "message", from, message }),
+    directory: () => state.memory.directory,
+    deliver: (from, message) => post({ type: "message", at: agenda.now, from, message }),
     refused: (about, error, evidence) =>
       post({ type: "refused", about: about.id, code: error.code, detail: error.message, evidence }),
   })
@@ -433,13 +500,20 @@ export const runStudy = (options: Options = {}): Outcome => {
   const world = new Federation(options)
   const { directory } = world
   const leader = addLeader(world)
-  const fogs = directory.fogs.map((fog) => [fog.name, addFog(world, fog)] as const)
-  const facilities = directory.facilities.map((me, i) => [me.name, addFacility(world, me, i)] as const)
+  const newcomers = [...world.people.values()]
+    .map(({ participant }) => participant)
+    .filter(({ id }) => directory.find(id) === undefined)
+  const withRole = (role: Participant["role"]) => newcomers.filter((person) => person.role === role)
+  const fogs = [...directory.fogs, ...withRole("fog")].map((fog) => [fog.name, addFog(world, fog)] as const)
+  const facilities = [...directory.facilities, ...withRole("facility")].map(
+    (me, i) => [me.name, addFacility(world, me, i)] as const,
+  )
   world.agenda.run()
-  const { study, log, said, security, records, lines, garbled } = world
+  const { study, log, said, security, records, lines, garbled, cosigned, nameOf } = world
   return {
     study,
     directory,
+    nameOf,
     leader: leader(),
     facilities: new Map(facilities.map(([name, state]) => [name, state()])),
     fogs: new Map(fogs.map(([name, state]) => [name, state()])),
@@ -447,6 +521,7 @@ export const runStudy = (options: Options = {}): Outcome => {
     said,
     security,
     records,
+    cosigned,
     lines,
     garbled,
   }

@@ -10,6 +10,7 @@ import type { FacilityContext, FacilityEffect, FacilityEvent, FacilityState } fr
 import { emptyHead, type LogHead, type LogHeader, nextHeader } from "../src/log.js"
 import {
   certificateDigest,
+  finalHeadDigest,
   type Message,
   type MessageOf,
   messageCodec,
@@ -24,11 +25,21 @@ import {
   submissionMessage,
 } from "../src/messages.js"
 import { modelFile, modelHashOf } from "../src/model.js"
-import type { Directory, Participant } from "../src/roster.js"
-import { type Study, studyDigest, valueCount } from "../src/study.js"
+import { Directory, type Participant, type Roster } from "../src/roster.js"
+import { openingThreshold, quorum, type Study, studyDigest, valueCount } from "../src/study.js"
 import { challengeFor } from "../src/submissions.js"
 import { protectionOf } from "../src/sums/protections.js"
-import { directoryOf, keysFor, suite, testPolicy, testStudy } from "./members.js"
+import {
+  authorityKey,
+  changedRoster,
+  directoryOf,
+  keysFor,
+  rosterOf,
+  signed,
+  suite,
+  testPolicy,
+  testStudy,
+} from "./members.js"
 
 export const FACILITIES = 5
 const VICTIM = "clinic-1"
@@ -49,6 +60,7 @@ export interface Move {
     | "closed"
     | "finish"
     | "ended"
+    | "roster"
     | "again"
     | "impostor"
   /** Which facilities, as bits. */
@@ -77,7 +89,19 @@ export interface Let {
   readonly partials: { readonly proposal: Proposal; readonly sealed: Uint8Array; readonly valid: boolean }[]
   readonly openings: { readonly message: MessageOf<"opening"> }[]
   readonly verdicts: MessageOf<"verdict">[]
-  readonly submissions: { readonly spec: RoundSpec; readonly digest: Uint8Array; readonly values: string }[]
+  readonly submissions: {
+    readonly spec: RoundSpec
+    readonly digest: Uint8Array
+    readonly values: string
+    /** Digest of the facility's roster at the time. */
+    readonly roster: Uint8Array
+  }[]
+  /** Rosters that the facility took over, with what it was doing. */
+  readonly rosters: { readonly directory: Directory; readonly phase: FacilityState["phase"] }[]
+  /** Messages sent after it had left. */
+  afterLeaving: number
+  /** Final heads that it signed. */
+  readonly finals: { readonly head: Uint8Array; readonly valid: boolean }[]
   readonly trainings: RoundSpec[]
   readonly measured: string[]
   finished: number
@@ -97,6 +121,9 @@ export class HostileLeader {
     openings: [],
     verdicts: [],
     submissions: [],
+    rosters: [],
+    afterLeaving: 0,
+    finals: [],
     trainings: [],
     measured: [],
     finished: 0,
@@ -114,6 +141,7 @@ export class HostileLeader {
   #pending: Extract<FacilityEffect, { type: "train" }> | null = null
   #locked: ReadonlyMap<string, SignedSubmission> = new Map()
   #proposal: Proposal | null = null
+  #finish: MessageOf<"finish"> | null = null
   #trainings = 0
 
   constructor(protection: Study["protection"]) {
@@ -127,6 +155,7 @@ export class HostileLeader {
       keys: keysFor(VICTIM),
       suite,
       policy: testPolicy(),
+      authorityKey,
     }
     this.state = startFacility(this.context)
     const empty = { headers: [], heads: [emptyHead(studyDigest(this.study))] }
@@ -156,6 +185,7 @@ export class HostileLeader {
           [attempt + 1, 1, 1, 1, 9][a % 5] as number,
           b % 3,
           mask === 0,
+          b % 11 === 10,
         ),
       trained: () => this.#trained(a),
       shares: () => this.#shares(mask, a),
@@ -166,8 +196,9 @@ export class HostileLeader {
       candidate: () => this.#send({ type: "candidate", spec: now, model: this.#file(a % 4) }),
       void: () => this.#send({ type: "void", spec: now, reason: "so it is" }),
       closed: () => this.#send({ type: "closed", spec: now, accepted: this.#model(a % 4) }),
-      finish: () => this.#send({ type: "finish", rounds: a % 20, model: this.#file(b % 3) }),
-      ended: () => this.#send({ type: "ended", reason: "enough" }),
+      finish: () => this.#finishing(a, b),
+      ended: () => this.#send({ type: "ended", reason: "enough", head: null }),
+      roster: () => this.#send({ type: "roster", signed: this.#roster(a, b) }),
       again: () => {
         const past = this.#sent[a % Math.max(1, this.#sent.length)]
         if (past) this.#send(past)
@@ -175,7 +206,7 @@ export class HostileLeader {
       impostor: () => {
         const past = this.#sent.at(-1 - (a % 3))
         const other = this.directory.named(["clinic-2", "fog-1"][b % 2] as string)
-        if (past) this.#event({ type: "message", from: other, message: past })
+        if (past) this.#event({ type: "message", at: 1_000, from: other, message: past })
       },
     }
     moves[kind]()
@@ -187,7 +218,9 @@ export class HostileLeader {
     const now = specDigest(this.#spec)
     const moves: Readonly<Record<FacilityState["phase"], () => void>> = {
       idle: () =>
-        b % 4 === 0 ? this.#announce(round + 1, 1, 0, false) : this.#announce(round, attempt + 1, 0, false),
+        b % 4 === 0
+          ? this.#announce(round + 1, 1, 0, false, false)
+          : this.#announce(round, attempt + 1, 0, false, false),
       training: () => this.#trained(0),
       submitted: () => {
         if (this.study.protection === "plain") this.#propose(mask | 1, 0, b)
@@ -216,7 +249,41 @@ export class HostileLeader {
     return variant === 3 ? new Uint8Array(40) : modelFile(this.study, new Float64Array(4).fill(variant), 1)
   }
   #specOf(round: number, attempt: number, model: number): RoundSpec {
-    return { study: studyDigest(this.study), round, attempt, epoch: 0, model: this.#model(model) }
+    const { digest: roster } = this.state.memory.directory
+    return { study: studyDigest(this.study), round, attempt, epoch: 0, roster, model: this.#model(model) }
+  }
+
+  /** Rosters in a row, and some that do not follow, are not the authority's, or leave the facility out. */
+  #roster(a: number, b: number): Uint8Array {
+    const { roster } = this.state.memory.directory
+    const there = (name: string): boolean => roster.participants.some((p) => p.name === name)
+    const next: Roster = there("clinic-6")
+      ? changedRoster(roster, { leave: ["clinic-6"] })
+      : changedRoster(roster, { join: { "clinic-6": "fog-1" } })
+    const rekeyed = next.participants.map((p) =>
+      p.name === "clinic-2" ? { ...p, signingKey: keysFor("mallory").signingKey } : p,
+    )
+    const others: readonly (() => Uint8Array)[] = [
+      () => signed(rosterOf(this.study, FACILITIES, 2), this.study),
+      () => signed({ ...next, version: roster.version }, this.study),
+      () => signed({ ...next, participants: rekeyed }, this.study),
+      () => signed(roster, this.study),
+      () => signed(next, this.study).map((byte, i, all) => (i === all.length - 1 ? byte ^ 1 : byte)),
+      () => signed(changedRoster(roster, { leave: ["fog-2"], join: {} }), this.study),
+      () =>
+        signed(changedRoster(roster, { leave: [there("clinic-5") ? "clinic-5" : "clinic-4"] }), this.study),
+      () => signed(changedRoster(roster, { leave: a % 4 === 0 ? [VICTIM] : [] }), this.study),
+    ]
+    return a % 3 > 0 ? signed(next, this.study) : (others[b % others.length] as () => Uint8Array)()
+  }
+
+  #finishing(a: number, b: number): void {
+    const { headers, heads } = b % 4 === 3 ? this.#fork : this.#chain
+    const seq = a % 5 === 4 ? 1 : headers.length
+    const { hash } = heads[seq] as LogHead
+    const head = { seq, hash, headers: b % 5 === 4 ? headers.slice(-1) : headers.slice(0, seq) }
+    this.#finish = { type: "finish", rounds: a % 20, model: this.#file(b % 3), head }
+    this.#send(this.#finish)
   }
   #grown(chain: Chain, what: string, by: number): Chain {
     let { headers, heads } = chain
@@ -234,9 +301,14 @@ export class HostileLeader {
     return { headers, heads }
   }
 
-  #announce(round: number, attempt: number, model: number, foreign: boolean): void {
+  #announce(round: number, attempt: number, model: number, foreign: boolean, otherRoster: boolean): void {
     const spec = this.#specOf(round, attempt, model)
-    const told = foreign ? { ...spec, study: new Uint8Array(32) } : spec
+    const other = new Directory(changedRoster(this.state.memory.directory.roster, { fogs: ["fog-3"] })).digest
+    const told = {
+      ...spec,
+      ...(foreign ? { study: new Uint8Array(32) } : {}),
+      ...(otherRoster ? { roster: other } : {}),
+    }
     this.#send({ type: "announce", spec: told, model: this.#file(model) })
     if ("attempt" in this.state && equalBytes(this.state.attempt.digest, specDigest(spec))) {
       this.#spec = spec
@@ -267,7 +339,8 @@ export class HostileLeader {
   }
 
   #setting() {
-    return { study: this.study, directory: this.directory, spec: specDigest(this.#spec), suite }
+    const { directory } = this.state.memory
+    return { study: this.study, directory, spec: specDigest(this.#spec), suite }
   }
 
   /** A submission of one of the others, with what it deals to the facility; the second variant deals it a false share. */
@@ -309,7 +382,7 @@ export class HostileLeader {
     for (const name of this.#others(mask)) {
       const { sealed } = this.#dealtBy(name, variant)
       const message: Message = { type: "share", spec: specDigest(this.#spec), sealed }
-      this.#event({ type: "message", from: this.directory.named(name), message })
+      this.#event({ type: "message", at: 1_000, from: this.directory.named(name), message })
     }
   }
 
@@ -394,13 +467,15 @@ export class HostileLeader {
       facility: this.directory.named(name).id,
       signature: keysFor(name).sign(digest),
     }))
-    if (others.length === 4) this.#valid.add(toHex(digest))
+    const { directory } = this.state.memory
+    const enrolled = others.filter(({ facility }) => directory.find(facility) !== undefined)
+    if (enrolled.length >= quorum(this.study, directory.facilities.length)) this.#valid.add(toHex(digest))
     this.#send({ type: "certificate", proposal, signatures: others })
   }
 
   #send(message: Message): void {
     this.#sent.push(message)
-    this.#event({ type: "message", from: this.directory.leader, message })
+    this.#event({ type: "message", at: 1_000, from: this.directory.leader, message })
   }
 
   #event(event: FacilityEvent): void {
@@ -409,8 +484,12 @@ export class HostileLeader {
       event.type === "message"
         ? { ...event, message: decode(messageCodec, encode(messageCodec, event.message)) }
         : event
-    const step = stepFacility(this.context, this.state, arrived)
+    const before = this.state
+    const step = stepFacility(this.context, before, arrived)
     this.state = step.state
+    const { directory } = this.state.memory
+    if (!equalBytes(directory.digest, before.memory.directory.digest))
+      this.out.rosters.push({ directory, phase: before.phase })
     for (const effect of step.effects) this.#note(effect)
   }
 
@@ -425,8 +504,10 @@ export class HostileLeader {
         return
       case "finish":
         this.out.finished += 1
+        this.#event({ type: "finished", global: null, personal: null })
         return
       case "send":
+        if (this.state.memory.directory.find(this.#me.id) === undefined) this.out.afterLeaving += 1
         this.#heard(effect.to, decode(messageCodec, encode(messageCodec, effect.message)))
     }
   }
@@ -441,10 +522,10 @@ export class HostileLeader {
       const key = toHex(message.spec)
       const mine = this.#mine.get(key) ?? { parts: new Map(), submission: null }
       const { dealt } = protectionOf(this.study)
-      const { name } = this.directory.get(to)
+      const { name } = this.state.memory.directory.get(to)
       const setting = { ...this.#setting(), spec: message.spec }
       const part = dealt?.openPart(setting, keysFor(name), this.#me.id, to, message.sealed) as Uint8Array
-      mine.parts.set(this.directory.pointOf(to), part)
+      mine.parts.set(this.state.memory.directory.pointOf(to), part)
       this.#mine.set(key, mine)
     }
     if (message.type === "submit" || message.type === "update") {
@@ -461,7 +542,14 @@ export class HostileLeader {
         spec,
         digest: submissionDigest(signed.submission),
         values: message.type === "update" ? toHex(message.payload) : this.#opened(mine.parts),
+        roster: this.state.memory.directory.digest,
       })
+    }
+    if (message.type === "final-report" && message.head !== null && this.#finish !== null) {
+      const { seq, hash } = this.#finish.head
+      const digest = finalHeadDigest(studyDigest(this.study), seq, hash)
+      const valid = suite.verify(this.#me.signingKey, digest, message.head)
+      this.out.finals.push({ head: hash, valid })
     }
     if (message.type === "opening") this.out.openings.push({ message })
     if (message.type === "verdict") this.out.verdicts.push(message)
@@ -475,12 +563,14 @@ export class HostileLeader {
       })
   }
 
-  /** What all the others together read of the facility's dealing: its integers. */
+  /** What all parts of the facility's dealing together hold: its integers. */
   #opened(parts: ReadonlyMap<number, Uint8Array>): string {
-    const shares = [...parts].map(([point, part]) => ({
-      point,
-      vector: stripMasks(FieldVector.decode(part)),
-    }))
-    return reconstructShamir(shares, this.study.cohort.threshold).toIntegers().join()
+    const directory = this.state.memory.directory
+    const own = "mine" in this.state ? (this.state.mine?.own ?? null) : null
+    const all = new Map(parts)
+    if (own !== null) all.set(directory.pointOf(this.#me.id), own)
+    const shares = [...all].map(([point, part]) => ({ point, vector: stripMasks(FieldVector.decode(part)) }))
+    const threshold = openingThreshold(this.study, directory.facilities.length)
+    return reconstructShamir(shares, threshold).toIntegers().join()
   }
 }

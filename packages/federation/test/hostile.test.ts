@@ -21,7 +21,7 @@ import { studyDigest, valueCount } from "../src/study.js"
 import { messageKey, openBetween, seal, sealBetween } from "../src/suite.js"
 import { protectionOf } from "../src/sums/protections.js"
 import { type Options, type Outcome, runStudy, type Utterance } from "./harness.js"
-import { directoryOf, flipped, keysFor, suite, testStudy } from "./members.js"
+import { changedRoster, directoryOf, flipped, keysFor, signed, suite, testStudy } from "./members.js"
 import {
   calm,
   cohorts,
@@ -538,7 +538,14 @@ describe("a report that comes twice, with other figures", () => {
 })
 
 describe("somebody who speaks in the leader's place", () => {
-  const spec = { study: studyDigest(study), round: 1, attempt: 1, epoch: 0, model: new Uint8Array(32) }
+  const spec = {
+    study: studyDigest(study),
+    round: 1,
+    attempt: 1,
+    epoch: 0,
+    roster: directory.digest,
+    model: new Uint8Array(32),
+  }
   const forgedHeader = nextHeader(emptyHead(studyDigest(study)), {
     at: 1,
     actor: id("leader"),
@@ -573,8 +580,14 @@ describe("somebody who speaks in the leader's place", () => {
     { type: "candidate", spec: specDigest(spec), model: new Uint8Array(8) },
     { type: "void", spec: specDigest(spec), reason: "forged" },
     { type: "closed", spec: specDigest(spec), accepted: new Uint8Array(32) },
-    { type: "finish", rounds: 1, model: new Uint8Array(8) },
-    { type: "ended", reason: "forged" },
+    {
+      type: "finish",
+      rounds: 1,
+      model: new Uint8Array(8),
+      head: { seq: 9, hash: new Uint8Array(32), headers: [] },
+    },
+    { type: "ended", reason: "forged", head: null },
+    { type: "roster", signed: signed(changedRoster(directory.roster, { leave: ["clinic-4"] }), study) },
   ]
 
   it.each([

@@ -4,8 +4,15 @@ import { insecureSeededRandom, insecureSeededSecret } from "@consilium/base/test
 import type { Examples } from "@consilium/learning/data"
 import { nodeSuite, privateFromRaw, signBytes, x25519 } from "@consilium/node/identity/suite"
 import { DEFAULT_POLICY, type LocalPolicy } from "../src/policy.js"
-import { Directory, type Participant, participantId, type Roster } from "../src/roster.js"
-import { checkStudy, defaultCohort, PROTOCOL_VERSION, type Study, studyDigest } from "../src/study.js"
+import { Directory, type Participant, participantId, type Roster, signRoster } from "../src/roster.js"
+import {
+  checkStudy,
+  defaultCohort,
+  encodeStudy,
+  PROTOCOL_VERSION,
+  type Study,
+  studyDigest,
+} from "../src/study.js"
 import { type CryptoSuite, type OwnKeys, ownKeysOf } from "../src/suite.js"
 
 /** Verdicts of this process: a message is checked by everybody it passes. */
@@ -46,6 +53,9 @@ export const keysFor = (name: string): TestKeys => {
   KEYS.set(name, known)
   return known
 }
+
+/** The key that rosters are signed with. */
+export const authorityKey: Uint8Array = keysFor("authority").signingKey
 
 type Parts = "model" | "training" | "server" | "quantisation" | "cohort" | "deadlines"
 /** Changes to a study, one level deep. */
@@ -115,15 +125,46 @@ export const participant = (
 /** A leader, fogs, and facilities that belong to the fogs in turn. */
 export const rosterOf = (study: Study, facilities: number | readonly string[], fogs: number): Roster => ({
   study: studyDigest(study),
+  version: 1,
   issuedAt: 1_000,
-  participants: [
+  participants: inOrder([
     participant("leader", "leader"),
     ...fogNames(fogs).map((name) => participant(name, "fog", "leader")),
     ...(typeof facilities === "number" ? facilityNames(facilities) : facilities).map((name, i) =>
       participant(name, "facility", `fog-${(i % fogs) + 1}`),
     ),
-  ].sort((a, b) => (toHex(a.id) < toHex(b.id) ? -1 : 1)),
+  ]),
 })
+
+const inOrder = (participants: readonly Participant[]): readonly Participant[] =>
+  [...participants].sort((a, b) => (toHex(a.id) < toHex(b.id) ? -1 : 1))
+
+/** The roster after some have left and others joined, each under a fog. */
+export const changedRoster = (
+  roster: Roster,
+  changes: {
+    readonly leave?: readonly string[]
+    readonly join?: Readonly<Record<string, string>>
+    readonly fogs?: readonly string[]
+    readonly version?: number
+  },
+): Roster => {
+  const { leave = [], join = {}, fogs = [], version = roster.version + 1 } = changes
+  return {
+    ...roster,
+    version,
+    issuedAt: roster.issuedAt + 1_000,
+    participants: inOrder([
+      ...roster.participants.filter(({ name }) => !leave.includes(name)),
+      ...fogs.map((name) => participant(name, "fog", "leader")),
+      ...Object.entries(join).map(([name, fog]) => participant(name, "facility", fog)),
+    ]),
+  }
+}
+
+/** A roster as the authority signs it. */
+export const signed = (roster: Roster, study: Study): Uint8Array =>
+  signRoster(roster, encodeStudy(study), keysFor("authority").sign)
 
 /** A directory of a checked study. */
 export const directoryOf = (

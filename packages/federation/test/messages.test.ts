@@ -3,6 +3,7 @@ import { insecureSeededRandom } from "@consilium/base/testing"
 import { describe, expect, it } from "vitest"
 import {
   addTraffic,
+  type CosignedHead,
   certificateDigest,
   envelopeCodec,
   type Message,
@@ -34,7 +35,7 @@ const submission: SignedSubmission = {
   signature: some(64),
 }
 const proposal: Proposal = {
-  spec: { study: some(32), round: 3, attempt: 2, epoch: 0, model: some(32) },
+  spec: { study: some(32), round: 3, attempt: 2, epoch: 0, roster: some(32), model: some(32) },
   cohort: inOrder(16, 3).map((facility) => ({ facility, digest: some(32) })),
   headSeq: 12,
   head: some(32),
@@ -58,6 +59,13 @@ const metrics: ReportedMetrics = {
   brier: null,
   calibration: [{ predicted: 0.1, observed: 0.25, count: 4 }],
 }
+const cosigned: CosignedHead = {
+  seq: 12,
+  hash: some(32),
+  signed: { type: "certificate", spec: some(32), cohort: proposal.cohort },
+  roster: some(32),
+  signatures: inOrder(16, 2).map((facility) => ({ facility, signature: some(64) })),
+}
 const traffic = { update: 1, relayed: 2, opening: 3, metadata: 4 }
 
 /** One of each: a message that is added must be added here. */
@@ -78,8 +86,14 @@ const SAMPLES: { readonly [T in Message["type"]]: MessageOf<T> } = {
   candidate: { type: "candidate", spec: some(32), model: some(300) },
   void: { type: "void", spec: some(32), reason: "2 facilities sent an update; 3 are needed" },
   closed: { type: "closed", spec: some(32), accepted: some(32) },
-  finish: { type: "finish", rounds: 15, model: some(300) },
-  ended: { type: "ended", reason: "The study is complete." },
+  finish: {
+    type: "finish",
+    rounds: 15,
+    model: some(300),
+    head: { seq: 12, hash: some(32), headers: proposal.headers },
+  },
+  ended: { type: "ended", reason: "The study is complete.", head: cosigned },
+  roster: { type: "roster", signed: some(500) },
   update: { type: "update", submission, payload: some(60) },
   share: { type: "share", spec: some(32), sealed: some(160) },
   submit: { type: "submit", ...submission },
@@ -99,7 +113,7 @@ const SAMPLES: { readonly [T in Message["type"]]: MessageOf<T> } = {
   signature: { type: "signature", digest: some(32), signature: some(64) },
   partial: { type: "partial", digest: some(32), sealed: some(128) },
   report: { type: "report", spec: some(32), metrics },
-  "final-report": { type: "final-report", global: metrics, personal: null },
+  "final-report": { type: "final-report", global: metrics, personal: null, head: some(64) },
   refusal: { type: "refusal", round: 2, attempt: 1, code: "policy/cohort", reason: "Größere Kohorten." },
   region: { type: "region", spec: some(32), submissions: [submission], sum: some(60) },
   traffic: { type: "traffic", round: 2, received: traffic },
@@ -184,7 +198,9 @@ describe("the digest that is certified", () => {
       { cohort: proposal.cohort.map((m, i) => (i === 1 ? { ...m, digest: some(32) } : m)) },
       true,
     ],
+    ["roster", { spec: { ...proposal.spec, roster: some(32) } }, true],
     ["head", { head: some(32) }, true],
+    ["number of the head", { headSeq: 13 }, true],
     // what the head says already
     ["headers", { headers: [] }, false],
   ]

@@ -1,9 +1,12 @@
 import { toHex } from "@consilium/base/bytes"
 import { decode, f64Array } from "@consilium/base/encoding"
-import type { Message } from "../src/messages.js"
+import { type Audit, LogAudit } from "../src/audit.js"
+import type { LogEntry } from "../src/log.js"
+import type { CosignedHead, Message } from "../src/messages.js"
 import { MAX_VALUES, valueCount } from "../src/study.js"
 import type { Options, Outcome, Training, Utterance } from "./harness.js"
 import { runStudy } from "./harness.js"
+import { authorityKey, suite } from "./members.js"
 
 type Speak = NonNullable<Options["speak"]>
 type MessageType = Message["type"]
@@ -63,7 +66,7 @@ export interface OpenedSum {
 }
 
 /** Every sum that the leader opened, with the list it was certified over. */
-export const openedSums = ({ log, said, directory }: Outcome): readonly OpenedSum[] => {
+export const openedSums = ({ log, said, nameOf }: Outcome): readonly OpenedSum[] => {
   const certificates = said.flatMap(({ by, message }) =>
     by === "leader" && message.type === "certificate" ? [message.proposal] : [],
   )
@@ -78,7 +81,7 @@ export const openedSums = ({ log, said, directory }: Outcome): readonly OpenedSu
     if (!proposal) throw new Error("A sum was opened that no list was certified for.")
     return [
       {
-        cohort: proposal.cohort.map((member) => directory.get(member.facility).name),
+        cohort: proposal.cohort.map((member) => nameOf(member.facility)),
         model: proposal.spec.model,
         sum: [...decode(f64Array(MAX_VALUES), body)].map(BigInt),
       },
@@ -99,18 +102,18 @@ export const models = ({ leader }: Outcome): readonly string[] =>
   leader.progress.closed.map(({ model }) => toHex(model))
 
 /** The facilities of each closed round. */
-export const cohorts = ({ leader, directory }: Outcome): readonly (readonly string[])[] =>
-  leader.progress.closed.map(({ cohort }) => cohort.map((id) => directory.get(id).name).sort())
+export const cohorts = ({ leader, nameOf }: Outcome): readonly (readonly string[])[] =>
+  leader.progress.closed.map(({ cohort }) => cohort.map(nameOf).sort())
 
 /** The reasons for which attempts were void. */
 export const voids = ({ said }: Outcome): readonly string[] =>
   said.flatMap(({ message }) => (message.type === "void" ? [message.reason] : []))
 
 /** Types of the leader's log that tell of something wrong, with whom they name. */
-export const evidence = ({ log, directory }: Outcome): readonly string[] =>
+export const evidence = ({ log, nameOf }: Outcome): readonly string[] =>
   log
     .filter(({ header }) => /^(security|dealer-excluded|dropped:)/.test(header.type))
-    .map(({ header }) => `${header.type} ${directory.get(header.actor).name}`)
+    .map(({ header }) => `${header.type} ${nameOf(header.actor)}`)
 
 const undisturbed = new Map<string, Outcome>()
 /** The run in which nothing goes wrong. */
@@ -120,3 +123,17 @@ export const calm = (options: Options): Outcome => {
   undisturbed.set(name, outcome)
   return outcome
 }
+
+/** What a stranger finds in the log of a run, or in another of that study, beside heads that facilities kept. */
+export const audited = (
+  { study, directory, log }: Pick<Outcome, "study" | "directory" | "log">,
+  entries: readonly LogEntry[] = log,
+  heads: readonly CosignedHead[] = [],
+): Audit => {
+  const audit = new LogAudit({ suite, study, directory, authorityKey, heads })
+  for (const entry of entries) audit.next(entry)
+  return audit.finish()
+}
+
+/** The co-signed heads that all facilities of a run kept. */
+export const keptHeads = ({ cosigned }: Outcome): readonly CosignedHead[] => [...cosigned.values()].flat()

@@ -253,6 +253,7 @@ const rows: readonly Row[] = [
   ...(
     [
       ["in another's name", () => leave({ name: "south" }), [400, BAD]],
+      ["in another's name, signed by oneself", () => leave({ name: "south", by: "north" }), [400, BAD]],
       ["signed by another", () => leave({ by: "south" }), [400, BAD]],
       ["for another time", () => JSON.stringify({ ...JSON.parse(leave()), at: now() - 5 }), [400, BAD]],
       ["of yesterday", () => leave({ at: now() - DAY }), [400, "identity/stale-request"]],

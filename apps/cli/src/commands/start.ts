@@ -18,7 +18,7 @@ interface StartArguments {
 }
 
 /** The built page, where this installation has it. */
-const PAGE = fileURLToPath(new URL("../../../dashboard/dist", import.meta.url))
+const PAGE = fileURLToPath(new URL("../../../dashboard/dist/page", import.meta.url))
 const page = (): Promise<string | null> =>
   access(PAGE).then(
     () => PAGE,

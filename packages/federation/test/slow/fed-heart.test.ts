@@ -9,12 +9,10 @@ import { HEART_FILES, loadHeartCentre } from "@consilium/records/heart"
 import { HEART_CENTRES, HEART_FEATURES } from "@consilium/records/heart-schema"
 import { fitStandardiser, standardise } from "@consilium/records/standardise"
 import { beforeAll, describe, expect, it } from "vitest"
-import { auditLeaderLog } from "../../src/audit.js"
 import { participantId } from "../../src/roster.js"
 import type { Protection, Strategy } from "../../src/study.js"
 import { type Outcome, runStudy } from "../harness.js"
-import { suite } from "../members.js"
-import { models } from "../scenes.js"
+import { audited, keptHeads, models } from "../scenes.js"
 
 const folder = process.env.CONSILIUM_DATA
 const NAME = "heart"
@@ -180,7 +178,7 @@ describe.skipIf(folder === undefined)(
           Array.from({ length: 15 }, (_, i) => [i + 1, 1, 4]),
         )
         expect(outcome.security).toEqual([])
-        const audit = auditLeaderLog(suite, outcome.study, outcome.directory, outcome.log)
+        const audit = audited(outcome, outcome.log, keptHeads(outcome))
         expect(toHex(audit.model)).toBe(models(outcome).at(-1))
       }
     })

@@ -1,17 +1,29 @@
 import { X509Certificate } from "node:crypto"
-import { request as httpsRequest, type RequestOptions } from "node:https"
-import { setTimeout as sleep } from "node:timers/promises"
-import { equalBytes, toHex } from "@consilium/base/bytes"
+import { equalBytes, fromHex, toHex } from "@consilium/base/bytes"
 import { decode, encode, record, text } from "@consilium/base/encoding"
-import { ERROR_TABLE, type ErrorCode } from "@consilium/base/error-codes"
-import { ConsiliumError } from "@consilium/base/errors"
+import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
+import { openRoster } from "@consilium/federation/roster"
+import type { OwnKeys } from "@consilium/federation/suite"
 import { z } from "zod"
 import type { SealedFiles } from "../store/sealed.js"
+import {
+  ask,
+  type Body,
+  fetchRoot,
+  json,
+  NotYet,
+  patiently,
+  readAnswer,
+  refusal,
+  type Times,
+} from "./authority-requests.js"
 import { makeCsr } from "./ca.js"
 import { enrolMessage } from "./enrolment.js"
-import { type ParticipantKeys, spkiHash } from "./keys.js"
+import { renewalDue } from "./expiry.js"
+import type { ParticipantKeys } from "./keys.js"
 import type { Kit } from "./kit.js"
-import { dnsNameOf } from "./names.js"
+import { leaveMessage } from "./leaving.js"
+import { nodeSuite } from "./suite.js"
 import {
   type Certificates,
   checkPeerIdentity,
@@ -19,199 +31,26 @@ import {
   subjectOf,
   type TlsIdentity,
   tlsClientOptions,
+  tlsIdentity,
 } from "./tls.js"
 
-export interface EnrolOptions {
+export type { Times } from "./authority-requests.js"
+
+export interface EnrolOptions extends Times {
   readonly kit: Kit
   readonly keys: ParticipantKeys
   /** "host:port" where this participant listens; empty if it does not. */
   readonly address: string
-  readonly now: () => number
-  /** How long to keep trying while the authority does not answer, milliseconds. */
-  readonly patienceMs?: number
-  /** Ends the trying. */
-  readonly stop?: AbortSignal
 }
 
-interface Answer {
-  readonly status: number
-  readonly retryAfter: number
-  readonly body: Buffer
-}
-
-const ANSWER_BYTES = 16 << 20
-const ANSWER_MS = 30_000
-
-/** One request on a connection of its own. */
-const ask = (kit: Kit, path: string, options: RequestOptions, body?: string): Promise<Answer> =>
-  new Promise((resolve, reject) => {
-    const url = new URL(path, kit.authorityUrl)
-    const request = httpsRequest(
-      {
-        host: url.hostname.replace(/^\[|\]$/g, ""),
-        port: url.port === "" ? 443 : Number(url.port),
-        path: url.pathname,
-        minVersion: "TLSv1.3",
-        servername: dnsNameOf(kit.authorityName),
-        agent: false,
-        timeout: ANSWER_MS,
-        ...options,
-        headers:
-          body === undefined
-            ? {}
-            : { "content-type": "application/json", "content-length": Buffer.byteLength(body) },
-      },
-      (response) => {
-        const parts: Buffer[] = []
-        let length = 0
-        response.on("data", (part: Buffer) => {
-          parts.push(part)
-          length += part.length
-          if (length > ANSWER_BYTES)
-            request.destroy(
-              new ConsiliumError("identity/enrolment-failed", "The authority's answer is too long."),
-            )
-        })
-        response.on("error", reject)
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            retryAfter: Number(response.headers["retry-after"] ?? 0) || 0,
-            body: Buffer.concat(parts),
-          }),
-        )
-      },
-    )
-    request.on("timeout", () =>
-      request.destroy(Object.assign(new Error("no answer in time"), { code: "ETIMEDOUT" })),
-    )
-    request.on("error", reject)
-    request.end(body)
-  })
-
-// The authority is not up yet, or the way to it is not: worth another try. Everything else is not.
-const PASSING: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "ENETDOWN",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EPIPE",
-])
-
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 5_000
-
-class NotYet extends Error {
-  readonly pauseMs: number
-  constructor(what: string, pauseMs: number) {
-    super(what)
-    this.pauseMs = pauseMs
-  }
-}
-
-/** Repeats work while the authority does not answer, with growing pauses, until patience runs out. */
-const patiently = async <T>(
-  kit: Kit,
-  options: Pick<EnrolOptions, "now" | "patienceMs" | "stop">,
-  work: () => Promise<T>,
-): Promise<T> => {
-  const until = options.now() + (options.patienceMs ?? 60_000)
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
-    try {
-      return await work()
-    } catch (error) {
-      if (error instanceof ConsiliumError) throw error
-      const code = (error as { code?: unknown }).code
-      if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID")
-        throw new ConsiliumError(
-          "identity/certificate-refused",
-          `The certificate of ${kit.authorityName} is not valid at this machine's time (${code}).`,
-          { cause: error },
-        )
-      const passing = error instanceof NotYet || PASSING.has(code)
-      if (!passing)
-        throw new ConsiliumError(
-          "identity/wrong-authority",
-          `The connection to ${kit.authorityUrl} is not one to ${kit.authorityName} (${typeof code === "string" ? code : "unknown error"}).`,
-          { cause: error },
-        )
-      const wait = error instanceof NotYet ? Math.max(error.pauseMs, pause) : pause
-      if (options.now() + wait > until)
-        throw new ConsiliumError(
-          "identity/authority-unreachable",
-          `${kit.authorityUrl} did not answer (${error instanceof NotYet ? error.message : String(code)}).`,
-          { cause: error },
-        )
-      await sleep(wait, undefined, options.stop === undefined ? {} : { signal: options.stop }).catch(
-        (cause) => {
-          throw new ConsiliumError(
-            "identity/authority-unreachable",
-            `The wait for ${kit.authorityUrl} was stopped.`,
-            {
-              remedy: "Start again when the study is to begin.",
-              cause,
-            },
-          )
-        },
-      )
-    }
-  }
-}
-
-const problemSchema = z.object({ code: z.string(), detail: z.string(), remedy: z.string() })
-
-/** The authority's refusal as the error it is there. */
-const refusal = (answer: Answer): Error => {
-  if (answer.status === 429 || answer.status >= 500)
-    return new NotYet(`status ${answer.status}`, Math.min(answer.retryAfter, 60) * 1000)
-  try {
-    const problem = problemSchema.parse(JSON.parse(answer.body.toString("utf8")))
-    if (problem.code in ERROR_TABLE && problem.code.startsWith("identity/"))
-      return new ConsiliumError(problem.code as ErrorCode, problem.detail.slice(0, 500), {
-        remedy: problem.remedy.slice(0, 500),
-      })
-  } catch {
-    // not a problem of this protocol: said below
-  }
-  return new ConsiliumError(
-    "identity/enrolment-failed",
-    `The authority answered with status ${answer.status}.`,
-  )
-}
-
-/**
- * The root certificate (PEM) of the kit's authority. The connection is not verified yet, so nothing secret goes over it;
- * what comes back counts only if its key has the fingerprint of the kit and it is signed by that key.
- * @throws {ConsiliumError} "identity/wrong-authority"
- */
-const fetchRoot = async (kit: Kit): Promise<string> => {
-  const answer = await ask(kit, "/v1/ca", { rejectUnauthorized: false })
-  if (answer.status !== 200) throw refusal(answer)
-  const wrong = (what: string, cause?: unknown): never => {
-    throw new ConsiliumError("identity/wrong-authority", `${kit.authorityUrl} ${what}; no token was sent.`, {
-      cause,
-    })
-  }
-  let root: X509Certificate
-  try {
-    root = new X509Certificate(answer.body)
-  } catch (cause) {
-    return wrong("does not answer with a certificate", cause)
-  }
-  if (!equalBytes(spkiHash(root.publicKey), kit.caFingerprint))
-    return wrong(`shows an authority whose fingerprint is not ${toHex(kit.caFingerprint)}`)
-  if (!root.ca || !root.verify(root.publicKey)) return wrong("shows a certificate that is no root")
-  return root.toString()
-}
-
-const answerSchema = z.object({ certificate: z.string().max(16_384) })
+const certificateAnswer = z.object({ certificate: z.string().max(16_384) })
 
 /** Checks that a certificate is the one this participant asked for. */
-const checkOwn = (certificate: string, caCertificate: string, { kit, keys, now }: EnrolOptions): void => {
+const checkOwn = (
+  certificate: string,
+  caCertificate: string,
+  { kit, keys, now }: Pick<EnrolOptions, "kit" | "keys" | "now">,
+): void => {
   const root = new X509Certificate(caCertificate)
   let own: X509Certificate
   try {
@@ -240,13 +79,13 @@ const checkOwn = (certificate: string, caCertificate: string, { kit, keys, now }
 
 /**
  * Enrols with the token of the kit. The token is sent only over a connection that was verified against the pinned
- * authority. The same keys may enrol again and get the same certificate.
+ * authority. The same keys may enrol again and get the same certificate, or a new one if that has expired.
  * @throws {ConsiliumError} "identity/wrong-authority", "identity/authority-unreachable" and what the authority refuses with
  */
 export const enrol = (options: EnrolOptions): Promise<Certificates> => {
   const { kit, keys, address } = options
-  return patiently(kit, options, async () => {
-    const caCertificate = await fetchRoot(kit)
+  return patiently(kit, options, async (signal) => {
+    const caCertificate = await fetchRoot(kit, signal)
     const unsigned = {
       token: kit.token,
       name: kit.name,
@@ -260,12 +99,13 @@ export const enrol = (options: EnrolOptions): Promise<Certificates> => {
       kit,
       "/v1/enrol",
       {
+        ...signal,
         method: "POST",
         ca: caCertificate,
         rejectUnauthorized: true,
         checkServerIdentity: checkPeerIdentity(kit.authorityName),
       },
-      JSON.stringify({
+      json({
         ...unsigned,
         token: Buffer.from(kit.token).toString("base64url"),
         signingKey: toHex(keys.signingKey),
@@ -273,15 +113,7 @@ export const enrol = (options: EnrolOptions): Promise<Certificates> => {
         signature: toHex(signature),
       }),
     )
-    if (answer.status !== 200) throw refusal(answer)
-    let certificate: string
-    try {
-      certificate = answerSchema.parse(JSON.parse(answer.body.toString("utf8"))).certificate
-    } catch (cause) {
-      throw new ConsiliumError("identity/enrolment-failed", "The authority's answer cannot be read.", {
-        cause,
-      })
-    }
+    const { certificate } = readAnswer(certificateAnswer, answer)
     checkOwn(certificate, caCertificate, options)
     return { certificate, caCertificate }
   })
@@ -289,32 +121,200 @@ export const enrol = (options: EnrolOptions): Promise<Certificates> => {
 
 const certificatesCodec = record({ certificate: text(16_384), caCertificate: text(16_384) })
 const FILE = "certificates"
+const RENEWAL_PATIENCE_MS = 5_000
 
-/** The certificates of an earlier enrolment with these keys, or those of a new one, saved. */
+/**
+ * The certificates of an earlier enrolment with these keys, or those of a new one, saved. One that expires soon is
+ * renewed if the authority answers; for one that has expired the participant enrols again.
+ */
 export const loadOrEnrol = async (files: SealedFiles, options: EnrolOptions): Promise<Certificates> => {
   const saved = await files.get(FILE)
-  if (saved !== null) {
-    const certificates = decode(certificatesCodec, saved)
-    checkOwn(certificates.certificate, certificates.caCertificate, options)
-    return certificates
+  const certificates = saved === null ? null : decode(certificatesCodec, saved)
+  let next: Certificates
+  try {
+    if (certificates === null) next = await enrol(options)
+    else {
+      checkOwn(certificates.certificate, certificates.caCertificate, options)
+      if (!renewalDue(certificates.certificate, options.now())) return certificates
+      const patienceMs = Math.min(options.patienceMs ?? RENEWAL_PATIENCE_MS, RENEWAL_PATIENCE_MS)
+      next = await renewCertificate({ ...options, certificates, patienceMs })
+    }
+  } catch (error) {
+    const expired = isConsiliumError(error, "identity/certificate-expired")
+    const unreachable = isConsiliumError(error, "identity/authority-unreachable")
+    if (certificates === null || !(expired || unreachable)) throw error
+    // Still good: whoever watches `certificateWarnings` hears of it until a renewal succeeds.
+    if (unreachable) return certificates
+    next = await enrol(options)
   }
-  const certificates = await enrol(options)
-  await files.put(FILE, encode(certificatesCodec, certificates))
-  return certificates
+  await files.put(FILE, encode(certificatesCodec, next))
+  return next
+}
+
+/** Keeps renewed certificates, for the next start. */
+export const saveCertificates = (files: SealedFiles, certificates: Certificates): Promise<void> =>
+  files.put(FILE, encode(certificatesCodec, certificates))
+
+/** One request as an enrolled participant, patiently. */
+const askAs = <T>(
+  kit: Kit,
+  identity: TlsIdentity,
+  times: Times,
+  request: { readonly method: "GET" | "POST"; readonly path: string; readonly body?: Body },
+  read: (answer: Parameters<typeof refusal>[0]) => T,
+): Promise<T> =>
+  patiently(kit, times, async (signal) => {
+    const options = { ...tlsClientOptions(identity, kit.authorityName), ...signal, method: request.method }
+    return read(await ask(kit, request.path, options, request.body))
+  })
+
+/**
+ * A new certificate for the same keys, before the present one expires; the same one while most of its time is left. Does
+ * not save it.
+ * @throws {ConsiliumError} "identity/certificate-expired" if it is too late for that: enrol again
+ */
+export const renewCertificate = async (
+  options: Times & { readonly kit: Kit; readonly keys: ParticipantKeys; readonly certificates: Certificates },
+): Promise<Certificates> => {
+  const { kit, keys, certificates } = options
+  const body = json({ csr: await makeCsr(kit.name, keys.tlsKey) })
+  const { certificate } = await askAs(
+    kit,
+    tlsIdentity(keys, certificates),
+    options,
+    { method: "POST", path: "/v1/renew", body },
+    (answer) => readAnswer(certificateAnswer, answer),
+  )
+  checkOwn(certificate, certificates.caCertificate, options)
+  return { certificate, caCertificate: certificates.caCertificate }
+}
+
+export interface RosterRequest extends Times {
+  /** Digest of the study; without one, the first study that names the caller. */
+  readonly study?: Uint8Array
+  /** Version of the newest roster that is known. */
+  readonly after?: number
+  /** How long the authority may wait for a newer one, seconds; 20 at most, and where nothing is said. */
+  readonly waitSeconds?: number
 }
 
 /**
- * The signed roster, once all expected participants have enrolled. Whoever calls this checks its signature.
+ * The newest signed roster of a study. Whoever calls this checks its signature. Without `after` it waits until there is
+ * one; with `after` it asks once and gives null if there is none that is newer.
  * @throws {ConsiliumError} "identity/authority-unreachable" if patience runs out first
  */
-export const fetchRoster = (
+export function fetchRoster(
   kit: Kit,
   identity: TlsIdentity,
-  options: Pick<EnrolOptions, "now" | "patienceMs" | "stop">,
-): Promise<Uint8Array> =>
-  patiently(kit, options, async () => {
-    const answer = await ask(kit, "/v1/roster", tlsClientOptions(identity, kit.authorityName))
+  options: RosterRequest & { readonly after: number },
+): Promise<Uint8Array | null>
+export function fetchRoster(
+  kit: Kit,
+  identity: TlsIdentity,
+  options: RosterRequest & { readonly after?: never },
+): Promise<Uint8Array>
+export function fetchRoster(
+  kit: Kit,
+  identity: TlsIdentity,
+  options: RosterRequest,
+): Promise<Uint8Array | null> {
+  const { study, after, waitSeconds } = options
+  const query = new URLSearchParams()
+  if (study !== undefined) query.set("study", toHex(study))
+  if (after !== undefined) query.set("after", String(after))
+  if (waitSeconds !== undefined) query.set("wait", String(waitSeconds))
+  const path = query.size === 0 ? "/v1/roster" : `/v1/roster?${query}`
+  return askAs(kit, identity, options, { method: "GET", path }, (answer) => {
+    if (answer.status === 204 && after !== undefined) return null
     if (answer.status === 204) throw new NotYet("others have not enrolled yet", 0)
     if (answer.status !== 200) throw refusal(answer)
     return new Uint8Array(answer.body)
   })
+}
+
+const studiesAnswer = z.object({
+  studies: z.array(
+    z.object({
+      study: z.string().regex(/^[0-9a-f]{64}$/),
+      name: z.string(),
+      version: z.int().min(1),
+      closed: z.boolean(),
+    }),
+  ),
+})
+
+/** A study as the authority lists it. */
+export interface ListedStudy {
+  readonly digest: Uint8Array
+  readonly name: string
+  /** Version of its newest roster. */
+  readonly version: number
+  readonly closed: boolean
+}
+
+/** The studies whose rosters name the caller, in the order they began. */
+export const listStudies = (kit: Kit, identity: TlsIdentity, times: Times): Promise<readonly ListedStudy[]> =>
+  askAs(kit, identity, times, { method: "GET", path: "/v1/studies" }, (answer) =>
+    readAnswer(studiesAnswer, answer).studies.map(({ study, ...rest }) => ({
+      digest: fromHex(study),
+      ...rest,
+    })),
+  )
+
+/**
+ * Has the authority begin a study among all who are present: the leader's part. Gives its first signed roster, checked; the
+ * same one if it is asked again.
+ * @throws {ConsiliumError} "round/bad-study", "identity/wrong-role", "identity/roster-pending"
+ */
+export const proposeStudy = (
+  kit: Kit,
+  identity: TlsIdentity,
+  study: Uint8Array,
+  times: Times,
+): Promise<Uint8Array> => {
+  const body: Body = { type: "application/octet-stream", bytes: study }
+  return askAs(kit, identity, times, { method: "POST", path: "/v1/studies", body }, (answer) => {
+    if (answer.status !== 200) throw refusal(answer)
+    const signed = new Uint8Array(answer.body)
+    if (!equalBytes(openRoster(nodeSuite, kit.authorityKey, signed).study, study))
+      throw new ConsiliumError(
+        "identity/bad-roster",
+        "The authority answered with the roster of another study.",
+      )
+    return signed
+  })
+}
+
+const closedAnswer = z.object({ version: z.int().min(1), closedAt: z.int() })
+
+/** Tells the authority that a study is over, so that it signs no more rosters for it: the leader's part. */
+export const closeStudy = (
+  kit: Kit,
+  identity: TlsIdentity,
+  study: Uint8Array,
+  times: Times,
+): Promise<{ readonly version: number; readonly closedAt: number }> =>
+  askAs(kit, identity, times, { method: "POST", path: `/v1/studies/${toHex(study)}/closed` }, (answer) =>
+    readAnswer(closedAnswer, answer),
+  )
+
+const leaveAnswer = z.object({ name: z.string(), at: z.int() })
+
+/**
+ * Asks to leave all studies for good; the next rosters name this facility no more. Asking again changes nothing. Gives the
+ * time of the request that was granted.
+ * @throws {ConsiliumError} "cohort/too-small" with the numbers if too few would remain
+ */
+export const askToLeave = (
+  kit: Kit,
+  identity: TlsIdentity,
+  keys: Pick<OwnKeys, "sign">,
+  times: Times,
+): Promise<{ readonly at: number }> => {
+  const at = times.now()
+  const signature = toHex(keys.sign(leaveMessage(kit.caFingerprint, kit.name, at)))
+  const body = json({ name: kit.name, at, signature })
+  return askAs(kit, identity, times, { method: "POST", path: "/v1/leave", body }, (answer) => ({
+    at: readAnswer(leaveAnswer, answer).at,
+  }))
+}

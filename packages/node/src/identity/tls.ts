@@ -99,15 +99,19 @@ export const subjectOf = (certificate: X509Certificate): Peer | null => {
 /**
  * The enrolled participant at the other end of a verified connection.
  * @throws {ConsiliumError} "identity/certificate-required" without a certificate of this study's authority,
- *   "identity/certificate-refused" if it is not valid at this time
+ *   "identity/certificate-expired" or "identity/certificate-refused" if it is not valid at this time
  */
 export const peerOf = (socket: unknown, now: () => number = Date.now): Peer => {
   // `authorized` alone is not enough: it is also true for a resumed session that never had a certificate. And
   // getPeerX509Certificate gives a client the certificate on the first call only.
-  const raw =
-    socket instanceof TLSSocket && socket.authorized
+  const shown =
+    socket instanceof TLSSocket
       ? (socket.getPeerCertificate() as PeerCertificate | undefined)?.raw
       : undefined
+  const late = socket instanceof TLSSocket && String(socket.authorizationError) === "CERT_HAS_EXPIRED"
+  // Only the reason of the refusal is taken from a certificate that TLS has refused.
+  if (shown !== undefined && late) throw expired(new X509Certificate(shown), now())
+  const raw = socket instanceof TLSSocket && socket.authorized ? shown : undefined
   const certificate = raw === undefined ? null : new X509Certificate(raw)
   const peer = certificate === null ? null : subjectOf(certificate)
   if (certificate === null || peer === null)
@@ -119,11 +123,23 @@ export const peerOf = (socket: unknown, now: () => number = Date.now): Peer => {
   return peer
 }
 
-/** @throws {ConsiliumError} "identity/certificate-refused" outside the certificate's days */
+const ownerOf = (certificate: X509Certificate): string => subjectOf(certificate)?.name ?? "somebody unknown"
+
+const expired = (certificate: X509Certificate, at: number): ConsiliumError =>
+  new ConsiliumError(
+    "identity/certificate-expired",
+    `The certificate of ${ownerOf(certificate)} expired on ${certificate.validTo}; it is ${new Date(at).toUTCString()}.`,
+  )
+
+/**
+ * @throws {ConsiliumError} "identity/certificate-expired" after the certificate's days, "identity/certificate-refused"
+ *   before them
+ */
 export const checkValidity = (certificate: X509Certificate, at: number): void => {
-  if (at < Date.parse(certificate.validFrom) || at > Date.parse(certificate.validTo))
+  if (at > Date.parse(certificate.validTo)) throw expired(certificate, at)
+  if (at < Date.parse(certificate.validFrom))
     throw new ConsiliumError(
       "identity/certificate-refused",
-      `A certificate is valid from ${certificate.validFrom} to ${certificate.validTo}, but it is ${new Date(at).toUTCString()}.`,
+      `The certificate of ${ownerOf(certificate)} is valid from ${certificate.validFrom} on, but it is ${new Date(at).toUTCString()}.`,
     )
 }

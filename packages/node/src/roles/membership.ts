@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { equalBytes } from "@consilium/base/bytes"
-import { ConsiliumError } from "@consilium/base/errors"
+import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
 import { openRoster, type Participant, type Role } from "@consilium/federation/roster"
 import { fetchRoster, loadOrEnrol } from "../identity/enrol-client.js"
@@ -85,7 +86,7 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
     const sealed = await openSealed(folder, options.storageKey)
     const keys = await loadOrCreateKeys(sealed)
     let signedRoster = await readIfThere(join(folder, ROSTER_FILE))
-    address = options.listen && (await listenAgain(kit, signedRoster, options.listen))
+    address = options.listen && (await listenAgain(kit, signedRoster, options.listen, options))
     const times = { now: Date.now, patienceMs: options.patience, stop: options.stop }
     const certificates = await loadOrEnrol(sealed, { kit, keys, address: address?.address ?? "", ...times })
     for (const { message } of certificateWarnings(certificates.certificate, Date.now())) narrate(message)
@@ -107,7 +108,7 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
       )
     if (address !== null && address.address !== me.address) {
       await address.close()
-      address = await reserveAt(me.address)
+      address = await reserveAt(me.address, options)
     }
     await writeFileAtomic(join(folder, ROSTER_FILE), signedRoster)
     return {
@@ -128,9 +129,24 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
   }
 }
 
-const reserveAt = (address: string): Promise<ReservedAddress> => {
+const PORT_PATIENCE = 20_000
+const PORT_PAUSE = 250
+
+/** Binds the address that others know; who holds it may be about to end. */
+const reserveAt = async (
+  address: string,
+  { narrate, stop }: Pick<JoinOptions, "narrate" | "stop">,
+): Promise<ReservedAddress> => {
   const { host, port } = parseAddress(address)
-  return reserveAddress([host], [port])
+  const until = Date.now() + PORT_PATIENCE
+  for (let told = false; ; told = true)
+    try {
+      return await reserveAddress([host], [port])
+    } catch (error) {
+      if (!isConsiliumError(error, "network/port-taken") || Date.now() > until || stop.aborted) throw error
+      if (!told) narrate(`${address} is taken by another process; waiting for it`)
+      await sleep(PORT_PAUSE)
+    }
 }
 
 /** Others know this participant's address from the roster: after a restart it is the same. */
@@ -138,7 +154,11 @@ const listenAgain = (
   kit: Kit,
   signedRoster: Uint8Array | null,
   listen: NonNullable<JoinOptions["listen"]>,
+  options: Pick<JoinOptions, "narrate" | "stop">,
 ): Promise<ReservedAddress> =>
   signedRoster === null
     ? reserveAddress(listen.hosts, listen.ports)
-    : reserveAt(openRoster(nodeSuite, kit.authorityKey, signedRoster).directory.named(kit.name).address)
+    : reserveAt(
+        openRoster(nodeSuite, kit.authorityKey, signedRoster).directory.named(kit.name).address,
+        options,
+      )

@@ -123,6 +123,7 @@ export class StudyRunner {
       }
     }
     runner ??= new StudyRunner(options, null)
+    await options.box.settle()
     await runner.#checkHead()
     return runner
   }
@@ -351,9 +352,13 @@ export class StudyRunner {
         held: this.#mail.get(peer)?.held ?? [],
       })),
     }
+    // encoded before anything is waited for: acknowledgements may come at any time
+    const encoded = encode(journalCodec, record)
     const old = this.#box
     const next = await old.next()
-    await this.#options.store.checkpoint([next.seal(encode(journalCodec, record))])
+    await this.#options.probe?.("before-save", ["checkpoint"])
+    await this.#options.store.checkpoint([next.seal(encoded)])
+    await this.#options.probe?.("after-save", ["checkpoint"])
     this.#box = next
     this.#news.clear()
     await next.retire(old)
@@ -427,10 +432,11 @@ export class StudyRunner {
         )
       const fresh = input.envelopes.slice(Math.max(0, taken + 1 - input.first))
       const fromParent = this.#options.me.parent !== null && equalBytes(input.peer, this.#options.me.parent)
-      for (const envelope of fresh) {
-        this.#checkOrigin(input.peer, fromParent, envelope)
-        if (!fromParent) this.#checkRoom(envelope)
-      }
+      if (!fromParent)
+        for (const envelope of fresh) {
+          this.#checkOrigin(input.peer, envelope)
+          this.#checkRoom(envelope)
+        }
       for (const envelope of fresh)
         if (fromParent) this.#down(step, envelope)
         else this.#up(step, envelope)
@@ -445,11 +451,11 @@ export class StudyRunner {
     return this.directory.find(idOf(peer))?.name ?? peer
   }
 
-  /** A child speaks only for those below it. */
-  #checkOrigin(peer: Uint8Array, fromParent: boolean, envelope: Envelope): void {
+  /** A child speaks only for those below it, and in its study. */
+  #checkOrigin(peer: Uint8Array, envelope: Envelope): void {
     const { me, study } = this.#options
-    const through = fromParent ? null : this.directory.childToward(me.id, envelope.from)
-    if (through !== null && (through === undefined || !equalBytes(through.id, peer)))
+    const through = this.directory.childToward(me.id, envelope.from)
+    if (through === undefined || !equalBytes(through.id, peer))
       throw new ConsiliumError(
         "identity/bad-signature",
         `${this.#nameOf(toHex(peer))} sent a message in the name of somebody who is not below it.`,
@@ -474,14 +480,28 @@ export class StudyRunner {
 
   /** From the parent: for this participant, for those below it, or both. */
   #down(step: Step, envelope: Envelope): void {
-    const route = routeAt(this.directory, this.#options.me, envelope)
+    const { me, study } = this.#options
+    if (!equalBytes(envelope.study, study)) {
+      // a parent cannot be turned away as a child can: what it should not have sent is evidence, and goes no further
+      const detail = "A message of another study came from the parent."
+      const evidence = sha256(encode(envelopeCodec, envelope))
+      this.#react(step, {
+        type: "refused",
+        about: me.parent as Uint8Array,
+        code: "round/unexpected",
+        detail,
+        evidence,
+      })
+      return
+    }
+    const route = routeAt(this.directory, me, envelope)
     if (route.here) {
       const opened = this.#open(step, envelope)
       if (opened === null) return
       this.#react(step, { type: "message", ...opened, envelope })
     }
     // who has just left is still told so, who has just come is told first of all
-    const after = routeAt(this.directory, this.#options.me, envelope)
+    const after = routeAt(this.directory, me, envelope)
     const receivers = new Map([...route.down, ...after.down].map((child) => [toHex(child.id), child]))
     for (const peer of receivers.keys()) step.deliveries.push({ peer, envelope })
   }

@@ -1,11 +1,26 @@
+import { encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
-import type { Envelope } from "@consilium/federation/messages"
+import { type Envelope, envelopeCodec } from "@consilium/federation/messages"
 
-/** Most bytes that wait for one neighbour before more is refused. */
+/** Most bytes and envelopes that wait for one neighbour before more is refused. */
 const MAX_BYTES = 256 << 20
-/** Most bytes of one parcel, but for a single envelope that is larger. */
-const PARCEL_BYTES = 32 << 20
+const MAX_ENVELOPES = 32_768
+
+/** What an envelope adds to an encoded parcel beyond its body. */
+const ENVELOPE_OVERHEAD = encode(envelopeCodec, {
+  study: new Uint8Array(32),
+  from: new Uint8Array(16),
+  to: new Uint8Array(16),
+  body: new Uint8Array(0),
+  signature: new Uint8Array(64),
+}).length
+
+/** How much goes into one parcel; a single envelope that is larger goes alone. */
+export interface ParcelLimit {
+  readonly envelopes: number
+  readonly bytes: number
+}
 
 /**
  * What is to go to one neighbour, until the neighbour has said that it has it. Numbers rise by one over the whole study,
@@ -32,7 +47,7 @@ export class Mailbox {
 
   /** Whether the neighbour is so far behind that nothing more should be accepted for it. */
   get overfull(): boolean {
-    return this.#bytes > MAX_BYTES
+    return this.#bytes > MAX_BYTES || this.#held.length > MAX_ENVELOPES
   }
 
   /** Number of the last envelope that the neighbour is known to have. */
@@ -64,19 +79,21 @@ export class Mailbox {
     if (this.empty) this.#wake()
   }
 
-  /** What is there to be sent, at once if there is something, else within the time. */
+  /**
+   * What is there to be sent, at once if there is something, else within the time. An envelope that alone exceeds the
+   * limit makes the same parcel whenever it is asked for, whatever else waits.
+   */
   async next(
-    limit: number,
+    limit: ParcelLimit,
     milliseconds: Milliseconds,
   ): Promise<{ readonly first: number; readonly envelopes: readonly Envelope[] }> {
     if (this.empty) await this.#change(milliseconds)
     const envelopes: Envelope[] = []
     let bytes = 0
     for (const envelope of this.#held) {
-      if (envelopes.length > 0 && (envelopes.length === limit || bytes + envelope.body.length > PARCEL_BYTES))
-        break
+      bytes += ENVELOPE_OVERHEAD + envelope.body.length
+      if (envelopes.length > 0 && (envelopes.length === limit.envelopes || bytes > limit.bytes)) break
       envelopes.push(envelope)
-      bytes += envelope.body.length
     }
     return { first: this.#first, envelopes }
   }

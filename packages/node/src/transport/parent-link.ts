@@ -15,7 +15,7 @@ export interface ParentLinkOptions {
 }
 
 const FIRST_WAIT = 100
-const LONGEST_WAIT = 5_000
+const LONGEST_WAIT = 2_000
 const TOLD_AFTER = 2
 
 /** A participant's connections to its parent: outbound only, over mutual TLS, repeated until they are answered. */

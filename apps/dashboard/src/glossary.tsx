@@ -1,0 +1,16 @@
+import { glossaryId } from "./glossary-id.js"
+import { Panel } from "./notices.js"
+import { GLOSSARY } from "./words.js"
+
+export const Glossary = () => (
+  <Panel id="glossary" title="What the words mean" wide>
+    <dl className="glossary">
+      {GLOSSARY.map(({ word, means }) => (
+        <div key={word} id={glossaryId(word)} tabIndex={-1}>
+          <dt>{word}</dt>
+          <dd>{means}</dd>
+        </div>
+      ))}
+    </dl>
+  </Panel>
+)
