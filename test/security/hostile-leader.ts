@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
@@ -64,11 +65,12 @@ export class HostileLeader {
   }
 
   async start(): Promise<void> {
-    const { me, identity, address } = this.membership
+    const { me, identity, address, folder } = this.membership
     this.#server = await ParentServer.start({
       me,
       identity,
       address: address as ReservedAddress,
+      uploads: join(folder, "uploads"),
       studies: () => [this.#door],
     })
   }

@@ -141,6 +141,7 @@ const build = (): Command => {
     .addOption(
       new Option("--privacy <off>", "differential privacy: only `off` in this version").default("off"),
     )
+    .option("--chaos", "kill leader, fog and facilities on the way, and compare with the study undisturbed")
     .option("--keep <dir>", "folder for the run (default: a new one under the system's temporary folder)")
     .addOption(format())
     .addHelpText("after", "\nExample:\n  consilium demo --study heart --data ./heart-uci --seed 42")

@@ -12,10 +12,9 @@ import { readConfig } from "./config/yaml-file.js"
 import { readKit } from "./identity/kit.js"
 import { nodeSuite } from "./identity/suite.js"
 import { lockFolder } from "./store/lock.js"
-import { openPgliteStores } from "./store/pglite-stores.js"
-import { openPostgresStores } from "./store/postgres-stores.js"
+import { openLeaderStores } from "./store/leader-stores.js"
 import { openSegmentStores } from "./store/segment-stores.js"
-import type { Stores, StudyStore } from "./store/study-store.js"
+import type { StudyStore } from "./store/study-store.js"
 
 /** The roster that a participant began a study with, beside its store. */
 const ROSTER = "roster.signed"
@@ -56,7 +55,9 @@ export const withStoredStudy = async <T>(
   const found = await theStudy(join(folder, "studies"), authorityKey, name)
   const lock = await lockFolder(folder)
   try {
-    const stores = await openStores(folder, role === "leader" ? config.store : "segments")
+    const stores = await (role === "leader"
+      ? openLeaderStores(folder, config.store)
+      : openSegmentStores(join(folder, "studies")))
     try {
       return await use({ ...found, store: await stores.study(found.directory.roster.study) })
     } finally {
@@ -65,13 +66,6 @@ export const withStoredStudy = async <T>(
   } finally {
     await lock.close()
   }
-}
-
-/** As the roles do: a leader's studies are in a database, unless its file says otherwise, the others' in segment files. */
-const openStores = (folder: string, kind: "pglite" | "segments"): Promise<Stores> => {
-  if (kind === "segments") return openSegmentStores(join(folder, "studies"))
-  const address = process.env.DATABASE_URL
-  return address ? openPostgresStores(address) : openPgliteStores(join(folder, "db"))
 }
 
 const theStudy = async (folder: string, authorityKey: Uint8Array, name: string | null): Promise<Found> => {

@@ -8,7 +8,8 @@ import { facilityFileSchema } from "@consilium/node/config/role-files"
 import { readRecords } from "@consilium/node/local-records"
 import { readOutcomes } from "@consilium/node/roles/outcome"
 import { baselinesOf, rowOf } from "../demo/baselines.js"
-import { type DemoPlan, layOut } from "../demo/layout.js"
+import { Chaos } from "../demo/chaos.js"
+import { type DemoLayout, type DemoPlan, layOut } from "../demo/layout.js"
 import { Processes } from "../demo/processes.js"
 import { type DemoReport, reportText } from "../demo/report.js"
 import { stopSignal } from "./stopping.js"
@@ -25,6 +26,7 @@ interface DemoArguments {
   readonly fineTune: number
   readonly protection: Protection
   readonly privacy: string
+  readonly chaos?: boolean
   readonly keep?: string
   readonly format: "text" | "json"
 }
@@ -32,6 +34,8 @@ interface DemoArguments {
 const tell = (line: string): void => {
   process.stderr.write(`${line}\n`)
 }
+
+const CHAOS_SEED = 42
 
 const DEFAULTS = {
   simulated: { facilities: 6, fogs: 2, rounds: 10, strategy: "fedavg" },
@@ -73,7 +77,8 @@ const planOf = (options: DemoArguments): DemoPlan => {
     facilities,
     fogs,
     rounds: options.rounds ?? defaults.rounds,
-    seed: options.seed ?? null,
+    // two runs can be compared only if their secrets are the same
+    seed: options.seed ?? (options.chaos === true ? CHAOS_SEED : null),
     strategy,
     learningRate:
       options.learningRate ??
@@ -118,6 +123,45 @@ const prepare = async (folder: string, plan: DemoPlan) => {
   return { layout, records }
 }
 
+/** Runs the processes of a study to its end; `chaos` kills some of them on the way. */
+const runProcesses = async (layout: DemoLayout, stop: AbortSignal, chaos: Chaos | null) => {
+  const started = Date.now()
+  const processes = await Processes.start(layout.folder, layout.processes, (line) => {
+    tell(`  ${line}`)
+    chaos?.hear(line)
+  })
+  chaos?.aim(processes)
+  const killAll = (): void => processes.kill()
+  process.once("exit", killAll)
+  let complete = false
+  try {
+    await processes.studyEnded(stop)
+    await chaos?.settled()
+    complete = true
+  } finally {
+    await processes.end(complete)
+    process.removeListener("exit", killAll)
+  }
+  const [outcome] = await readOutcomes(join(layout.folder, "leader", "data"))
+  if (outcome === undefined)
+    throw new ConsiliumError("cli/process-ended", "The leader ended without an outcome.", {
+      remedy: `Read ${join(layout.folder, "logs", "leader.log")}.`,
+    })
+  return { outcome, processes: processes.list, seconds: (Date.now() - started) / 1000 }
+}
+
+/** The model of the same study when nobody is killed. */
+const undisturbedHash = async (plan: DemoPlan, stop: AbortSignal): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), "consilium-demo-"))
+  try {
+    tell("First the study undisturbed, to compare with:")
+    const { outcome } = await runProcesses(await layOut(folder, plan), stop, null)
+    return outcome.modelHash
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
 /** A whole study on this machine: data, kits, a process per role, and a report that says what was checked. */
 export const demo = async (options: DemoArguments): Promise<void> => {
   const plan = planOf(options)
@@ -128,26 +172,11 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     if (options.keep === undefined) await rm(folder, { recursive: true, force: true })
     throw error
   })
+  const undisturbed = options.chaos === true ? await undisturbedHash(plan, stop) : null
   tell(`The study is laid out in ${folder}; starting ${layout.processes.length} processes.`)
-  const started = Date.now()
-  const processes = await Processes.start(folder, layout.processes, (line) => tell(`  ${line}`))
-  const killAll = (): void => processes.kill()
-  process.once("exit", killAll)
-  let complete = false
-  try {
-    await processes.studyEnded(stop)
-    complete = true
-  } finally {
-    await processes.end(complete)
-    process.removeListener("exit", killAll)
-  }
-  const seconds = (Date.now() - started) / 1000
+  const chaos = undisturbed === null ? null : new Chaos(tell)
+  const { outcome, processes, seconds } = await runProcesses(layout, stop, chaos)
   const leader = layout.processes.find(({ role }) => role === "leader")?.config as string
-  const [outcome] = await readOutcomes(join(folder, "leader", "data"))
-  if (outcome === undefined)
-    throw new ConsiliumError("cli/process-ended", "The leader ended without an outcome.", {
-      remedy: `Read ${join(folder, "logs", "leader.log")}.`,
-    })
   const audit = await auditFolder(leader)
   const withNames = (metrics: "global" | "personal") =>
     rowOf(
@@ -170,7 +199,7 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     modelHash: outcome.modelHash,
     logHead: outcome.logHead,
     seconds,
-    processes: processes.list.map(({ role, name, pid }) => ({ role, name, pid })),
+    processes: processes.map(({ role, name, pid }) => ({ role, name, pid })),
     rounds: outcome.rounds.map(({ round, participants, seconds: took, bytes }) => ({
       round,
       participants,
@@ -186,7 +215,19 @@ export const demo = async (options: DemoArguments): Promise<void> => {
       events: audit.events,
       certifiedSums: audit.certifiedRounds,
     },
+    chaos:
+      undisturbed === null || chaos === null
+        ? null
+        : {
+            kills: chaos.kills,
+            undisturbedHash: undisturbed,
+            same: undisturbed === outcome.modelHash,
+          },
     folder,
   }
   process.stdout.write(options.format === "json" ? `${JSON.stringify(report)}\n` : reportText(report))
+  if (report.chaos?.same === false)
+    throw new ConsiliumError("cli/process-ended", "The disturbed study ended with another model.", {
+      remedy: `Keep ${folder} and report it: its logs show what happened.`,
+    })
 }

@@ -15,9 +15,19 @@ export interface RunningProcess extends DemoProcess {
   readonly pid: number
 }
 
-interface Running extends RunningProcess {
-  readonly child: ChildProcess
-  /** Exit code, or null for a signal. */
+/** A process that was killed on purpose. */
+export interface Kill {
+  readonly role: DemoProcess["role"]
+  readonly name: string
+  readonly pid: number
+}
+
+interface Running extends DemoProcess {
+  pid: number
+  child: ChildProcess
+  /** Set while this process is killed on purpose: it is started again when it is gone. */
+  again: (() => void) | null
+  /** Exit code, or null for a signal that nobody here sent on purpose. */
   readonly ended: Promise<number | null>
 }
 
@@ -40,7 +50,7 @@ export class Processes {
     const logs = join(folder, "logs")
     await mkdir(logs, { recursive: true, mode: 0o700 })
     const processes = new Processes(logs, tell)
-    for (const process of plan) processes.#spawn(process)
+    for (const process of plan) processes.#add(process)
     return processes
   }
 
@@ -48,7 +58,42 @@ export class Processes {
     return this.#running.map(({ role, name, config, pid }) => ({ role, name, config, pid }))
   }
 
-  #spawn(plan: DemoProcess): void {
+  #add(plan: DemoProcess): void {
+    let end: (code: number | null) => void = () => undefined
+    const ended = new Promise<number | null>((resolve) => {
+      end = resolve
+    })
+    const child = this.#spawn(plan)
+    const running: Running = { ...plan, child, pid: child.pid ?? 0, again: null, ended }
+    this.#watch(running, end)
+    this.#running.push(running)
+  }
+
+  #watch(running: Running, end: (code: number | null) => void): void {
+    running.child.once("error", () => end(1))
+    running.child.once("exit", (code) => {
+      if (running.again === null) return end(code)
+      running.child = this.#spawn(running)
+      running.pid = running.child.pid ?? 0
+      running.again()
+      running.again = null
+      this.#watch(running, end)
+    })
+  }
+
+  /** Kills a process with SIGKILL, by its process id, and starts it again; null if it has ended by itself. */
+  async crash(name: string): Promise<Kill | null> {
+    const running = this.#running.find((process) => process.name === name) as Running
+    const { pid, role } = running
+    if (running.child.exitCode !== null || running.child.signalCode !== null) return null
+    await new Promise<void>((resolve) => {
+      running.again = resolve
+      process.kill(pid, "SIGKILL")
+    })
+    return { role, name, pid }
+  }
+
+  #spawn(plan: DemoProcess): ChildProcess {
     const child = spawn(
       process.execPath,
       [
@@ -65,15 +110,11 @@ export class Processes {
       // standard input stays open as long as the demo lives
       { stdio: ["pipe", "ignore", "pipe"] },
     )
-    const log = createWriteStream(join(this.#logs, `${plan.name}.log`), { mode: 0o600 })
+    const log = createWriteStream(join(this.#logs, `${plan.name}.log`), { mode: 0o600, flags: "a" })
     child.stderr?.pipe(log)
     if (plan.role === "leader") child.stderr?.on("data", (chunk: Buffer) => this.#tellLines(chunk))
     child.stdin?.on("error", () => undefined)
-    const ended = new Promise<number | null>((resolve) => {
-      child.once("error", () => resolve(1))
-      child.once("exit", (code) => resolve(code))
-    })
-    this.#running.push({ ...plan, pid: child.pid ?? 0, child, ended })
+    return child
   }
 
   #tellLines(chunk: Buffer): void {

@@ -1,5 +1,6 @@
 import type { RoundOutcome } from "@consilium/node/roles/outcome"
 import type { Baselines, Figures, Row } from "./baselines.js"
+import type { Kill } from "./processes.js"
 
 /** What a demo prints with `--format json`. Scripts rely on it; a null figure is undefined, not zero. */
 export interface DemoReport {
@@ -24,6 +25,12 @@ export interface DemoReport {
     readonly delta: number | null
   }[]
   readonly audit: { readonly verified: boolean; readonly events: number; readonly certifiedSums: number }
+  /** With --chaos: who was killed, and the model of the same study undisturbed. */
+  readonly chaos: {
+    readonly kills: readonly Kill[]
+    readonly undisturbedHash: string
+    readonly same: boolean
+  } | null
   readonly folder: string
 }
 
@@ -79,6 +86,12 @@ export const reportText = (report: DemoReport): string => {
     `  a list that the facilities certified; every model recomputed: ${report.audit.verified ? "all hold" : "THEY DO NOT HOLD"}`,
     `  model hash  ${report.modelHash}`,
     `  log head    ${report.logHead}`,
+    ...(report.chaos === null
+      ? []
+      : [
+          `  killed by SIGKILL and started again: ${report.chaos.kills.map(({ name, pid }) => `${name} (${pid})`).join(", ")}`,
+          `  model of the same study, undisturbed: ${report.chaos.undisturbedHash.slice(0, 16)}..., ${report.chaos.same ? "the same" : "ANOTHER ONE"}`,
+        ]),
     "",
     "Differential privacy is off: sums over facilities are all that is opened, but the model itself carries no bound",
     "on what it tells of one patient.",

@@ -1,3 +1,4 @@
+import { join } from "node:path"
 import { ParentServer } from "../transport/parent-server.js"
 import { ChildTraffic } from "./child-traffic.js"
 import { drainChildren } from "./drain-children.js"
@@ -28,6 +29,7 @@ export const runFog = async (options: RoleOptions): Promise<void> => {
     me: membership.me,
     identity: membership.identity,
     address: addressOf(membership),
+    uploads: join(membership.folder, "uploads"),
     studies: () => host.studies.map(({ runner }) => runner),
   })
   try {

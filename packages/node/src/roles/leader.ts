@@ -115,6 +115,7 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
     me,
     identity,
     address: addressOf(membership),
+    uploads: join(membership.folder, "uploads"),
     studies: () => host.studies.map(({ runner }) => runner),
   })
   let api: RunningApi | null = null

@@ -1,6 +1,6 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { decode, type Encoded, encode } from "@consilium/base/encoding"
-import { ConsiliumError } from "@consilium/base/errors"
+import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
 import { type Digest, sha256 } from "@consilium/base/hash"
 import { emptyHead, headerHash, type LogEntry, type LogHead, nextHeader } from "@consilium/federation/log"
 import {
@@ -52,7 +52,8 @@ interface Waiting {
 /** What a batch of inputs led to. */
 interface Step {
   readonly at: number
-  readonly inputs: readonly Recorded[]
+  /** Inputs that were taken, without what was taken before. */
+  readonly inputs: Recorded[]
   readonly sends: Envelope[]
   readonly deliveries: { readonly peer: string; readonly envelope: Envelope }[]
   readonly entries: LogEntry[]
@@ -62,6 +63,12 @@ interface Step {
 }
 
 const ROOM_WAIT = 1000
+/** How much is handled and saved in one step, beyond its first input. */
+const STEP_INPUTS = 256
+const STEP_ENVELOPES = 4096
+const STEP_BYTES = 64 << 20
+/** How many messages below a child that are not signed as they say are taken and logged; then they are refused. */
+const MOST_FORGED = 64
 
 /**
  * Runs a role in one study so that a crash at any point changes nothing: everything that comes in is saved together with
@@ -72,6 +79,9 @@ export class StudyRunner {
   readonly #options: RunnerOptions
   readonly #machine: RoleMachine
   readonly #taken = new Map<string, number>()
+  /** The same as far as it is saved: what a neighbour may be told. */
+  readonly #saved = new Map<string, number>()
+  readonly #forged = new Map<string, number>()
   readonly #mail = new Map<string, Mailbox>()
   /** Acknowledgements that are not in the journal yet. */
   readonly #news = new Map<string, number>()
@@ -84,6 +94,7 @@ export class StudyRunner {
   #running = false
   #stopped = false
   #checkpointDue = false
+  #ending: string | null = null
   #end: (reason: string) => void = () => undefined
   #fail: (error: unknown) => void = () => undefined
   readonly #listeners = new Set<() => void>()
@@ -99,6 +110,7 @@ export class StudyRunner {
     this.#head = (snapshot?.log as LogHead | undefined) ?? emptyHead(options.study)
     for (const { peer, taken, first, held } of snapshot?.edges ?? []) {
       this.#taken.set(toHex(peer), taken)
+      this.#saved.set(toHex(peer), taken)
       this.#mail.set(toHex(peer), new Mailbox(first, held))
     }
     this.ended = new Promise((resolve, reject) => {
@@ -125,6 +137,7 @@ export class StudyRunner {
     runner ??= new StudyRunner(options, null)
     await options.box.settle()
     await runner.#checkHead()
+    if (runner.#checkpointDue) await runner.#checkpointIfRoom()
     return runner
   }
 
@@ -181,9 +194,9 @@ export class StudyRunner {
     this.#news.set(toHex(peer.id), upTo)
   }
 
-  /** Number of the last envelope taken from a neighbour. */
+  /** Number of the last envelope that was taken from a neighbour, durably. */
   taken(peer: Participant): number {
-    return this.#taken.get(toHex(peer.id)) ?? 0
+    return this.#saved.get(toHex(peer.id)) ?? 0
   }
 
   /**
@@ -231,7 +244,7 @@ export class StudyRunner {
   async #work(): Promise<void> {
     this.#running = true
     while (this.#waiting.length > 0 && !this.#stopped) {
-      const batch = this.#waiting.splice(0, 256)
+      const batch = this.#waiting.splice(0, this.#stepSize())
       try {
         await this.#handle(batch)
       } catch (error) {
@@ -244,16 +257,27 @@ export class StudyRunner {
     this.#running = false
   }
 
+  /** How many of the inputs that wait make one step: what is saved at once must fit what a store takes at once. */
+  #stepSize(): number {
+    let envelopes = 0
+    let bytes = 0
+    const full = this.#waiting.findIndex(({ input }, at) => {
+      envelopes += input.type === "parcel" ? input.envelopes.length : 1
+      bytes += input.type === "parcel" ? bodyBytes(input.envelopes) : input.event.length
+      return at > 0 && (at === STEP_INPUTS || envelopes > STEP_ENVELOPES || bytes > STEP_BYTES)
+    })
+    return full < 0 ? this.#waiting.length : full
+  }
+
   async #handle(batch: readonly Waiting[]): Promise<void> {
     const step = this.#apply(
       this.#options.now(),
       batch.map(({ input }) => input),
     )
-    const accepted = step.inputs.filter((input) => !step.refused.has(input))
-    if (accepted.length > 0) {
+    if (step.inputs.length > 0) {
       const watch = async (moment: Moment): Promise<void> => this.#options.probe?.(moment, named(step))
       await watch("before-save")
-      await this.#save(step, accepted)
+      await this.#save(step)
       await watch("after-save")
       await this.#perform(step)
       await watch("after-send")
@@ -263,19 +287,23 @@ export class StudyRunner {
       if (error === undefined) done()
       else failed(error)
     }
-    if (this.#checkpointDue) await this.#checkpoint()
+    if (this.#checkpointDue) await this.#checkpointIfRoom()
     for (const listen of this.#listeners) listen()
+    // last: who waits for the end closes the store
+    if (this.#ending !== null) this.#end(this.#ending)
   }
 
   /** A full disk is waited for: the step is saved as it is once there is room. */
-  async #save(step: Step, inputs: readonly Recorded[]): Promise<void> {
+  async #save(step: Step): Promise<void> {
     const acknowledged = [...this.#news].map(([peer, upTo]) => ({ peer: idOf(peer), upTo }))
     this.#news.clear()
-    const record: Record = { type: "batch", at: step.at, acknowledged, inputs, sends: step.sends }
+    const { at, inputs, sends } = step
+    const record: Record = { type: "batch", at, acknowledged, inputs, sends }
     const journal = [this.#box.seal(encode(journalCodec, record))]
     for (let told = false; ; told = true) {
       try {
         await this.#options.store.commit({ journal, entries: step.entries })
+        this.#noteSaved(inputs)
         if (told) this.#options.narrate("there is room on the disk again; going on")
         return
       } catch (error) {
@@ -284,6 +312,12 @@ export class StudyRunner {
         await new Promise((resolve) => setTimeout(resolve, ROOM_WAIT))
       }
     }
+  }
+
+  #noteSaved(inputs: readonly Recorded[]): void {
+    for (const input of inputs)
+      if (input.type === "parcel")
+        this.#saved.set(toHex(input.peer), input.first + input.envelopes.length - 1)
   }
 
   async #perform(step: Step): Promise<void> {
@@ -303,7 +337,7 @@ export class StudyRunner {
           this.#options.narrate(work.line)
           break
         case "ended":
-          this.#end(work.reason)
+          this.#ending = work.reason
           break
         case "checkpoint":
           this.#checkpointDue = true
@@ -333,11 +367,21 @@ export class StudyRunner {
     mailbox.put(envelope)
   }
 
+  /** Without room for a checkpoint the record goes on as it is, and the next step tries again. */
+  async #checkpointIfRoom(): Promise<void> {
+    try {
+      await this.#checkpoint()
+    } catch (error) {
+      if (!isConsiliumError(error, "store/full")) throw error
+      this.#options.narrate(`${error.message} ${error.remedy}`)
+    }
+  }
+
   /** Begins the record anew from where things stand; what the past held is gone from the disk afterwards. */
   async #checkpoint(): Promise<void> {
     const machine = this.#machine.snapshot()
-    if (machine === null || this.#tasks.size > 0) return
-    this.#checkpointDue = false
+    // work that is not done yet has to be found again after a crash, but not once all is over
+    if (machine === null || (this.#tasks.size > 0 && !this.#over)) return
     const peers = new Set([...this.#taken.keys(), ...this.#mail.keys()])
     const record: Record = {
       type: "snapshot",
@@ -354,13 +398,14 @@ export class StudyRunner {
     }
     // encoded before anything is waited for: acknowledgements may come at any time
     const encoded = encode(journalCodec, record)
+    this.#news.clear()
     const old = this.#box
     const next = await old.next()
     await this.#options.probe?.("before-save", ["checkpoint"])
     await this.#options.store.checkpoint([next.seal(encoded)])
-    await this.#options.probe?.("after-save", ["checkpoint"])
+    this.#checkpointDue = false
     this.#box = next
-    this.#news.clear()
+    await this.#options.probe?.("after-save", ["checkpoint"])
     await next.retire(old)
   }
 
@@ -368,9 +413,11 @@ export class StudyRunner {
 
   #replay(batch: Batch): void {
     for (const { peer, upTo } of batch.acknowledged) this.#mail.get(toHex(peer))?.acknowledge(upTo)
-    const step = this.#apply(batch.at, batch.inputs)
+    const step = this.#apply(batch.at, batch.inputs, true)
+    this.#noteSaved(batch.inputs)
     const same =
       step.refused.size === 0 &&
+      step.inputs.length === batch.inputs.length &&
       step.sends.length === batch.sends.length &&
       step.sends.every((send, i) =>
         equalBytes(encode(envelopeCodec, send), encode(envelopeCodec, batch.sends[i] as Envelope)),
@@ -381,6 +428,7 @@ export class StudyRunner {
         `The record of ${this.#options.me.name} from ${new Date(batch.at).toISOString()} does not lead to what was sent then.`,
       )
     for (const { peer, envelope } of step.deliveries) this.#deliver(peer, envelope)
+    if (step.work.some(({ type }) => type === "checkpoint")) this.#checkpointDue = true
   }
 
   async #checkHead(): Promise<void> {
@@ -399,10 +447,10 @@ export class StudyRunner {
 
   // --- what follows from inputs: the same when it happens and when it is replayed
 
-  #apply(at: number, inputs: readonly Recorded[]): Step {
+  #apply(at: number, inputs: readonly Recorded[], again = false): Step {
     const step: Step = {
       at,
-      inputs,
+      inputs: [],
       sends: [],
       deliveries: [],
       entries: [],
@@ -411,17 +459,20 @@ export class StudyRunner {
     }
     for (const input of inputs)
       if (input.type === "local") this.#local(step, input.event)
-      else this.#parcel(step, input)
+      else this.#parcel(step, input, again)
     return step
   }
 
   #local(step: Step, event: Uint8Array): void {
     const answered = this.#machine.answers(event)
     if (answered !== null) this.#tasks.delete(answered)
+    if (this.#timer !== null && equalBytes(this.#timer.event, event)) this.#timer = null
+    step.inputs.push({ type: "local", event })
     this.#react(step, { type: "local", event })
   }
 
-  #parcel(step: Step, input: Extract<Recorded, { type: "parcel" }>): void {
+  /** What was taken before is passed over. A replayed parcel was found to be welcome when it came. */
+  #parcel(step: Step, input: Extract<Recorded, { type: "parcel" }>, again: boolean): void {
     const peer = toHex(input.peer)
     const taken = this.#taken.get(peer) ?? 0
     try {
@@ -431,16 +482,14 @@ export class StudyRunner {
           `Message ${input.first} of ${this.#nameOf(peer)} came after message ${taken}.`,
         )
       const fresh = input.envelopes.slice(Math.max(0, taken + 1 - input.first))
+      if (fresh.length === 0) return
       const fromParent = this.#options.me.parent !== null && equalBytes(input.peer, this.#options.me.parent)
-      if (!fromParent)
-        for (const envelope of fresh) {
-          this.#checkOrigin(input.peer, envelope)
-          this.#checkRoom(envelope)
-        }
+      if (!fromParent && !again) this.#checkWelcome(input.peer, fresh)
       for (const envelope of fresh)
         if (fromParent) this.#down(step, envelope)
-        else this.#up(step, envelope)
-      this.#taken.set(peer, Math.max(taken, input.first + input.envelopes.length - 1))
+        else this.#up(step, input.peer, envelope)
+      this.#taken.set(peer, taken + fresh.length)
+      step.inputs.push({ ...input, first: taken + 1, envelopes: fresh })
     } catch (error) {
       if (!(error instanceof ConsiliumError)) throw error
       step.refused.set(input, error)
@@ -449,6 +498,16 @@ export class StudyRunner {
 
   #nameOf(peer: string): string {
     return this.directory.find(idOf(peer))?.name ?? peer
+  }
+
+  #checkWelcome(peer: Uint8Array, envelopes: readonly Envelope[]): void {
+    for (const envelope of envelopes) {
+      this.#checkOrigin(peer, envelope)
+      this.#checkRoom(envelope)
+    }
+    // evidence is kept, but must not fill the disk
+    if ((this.#forged.get(toHex(peer)) ?? 0) < MOST_FORGED) return
+    for (const envelope of envelopes) unpack(nodeSuite, this.directory.get(envelope.from), envelope)
   }
 
   /** A child speaks only for those below it, and in its study. */
@@ -507,9 +566,12 @@ export class StudyRunner {
   }
 
   /** From a child. */
-  #up(step: Step, envelope: Envelope): void {
+  #up(step: Step, child: Uint8Array, envelope: Envelope): void {
     const opened = this.#open(step, envelope)
-    if (opened === null) return
+    if (opened === null) {
+      this.#forged.set(toHex(child), (this.#forged.get(toHex(child)) ?? 0) + 1)
+      return
+    }
     const { here } = routeAt(this.directory, this.#options.me, envelope)
     this.#react(step, { type: "passing", ...opened, bytes: envelope.body.length, here })
     if (here) this.#react(step, { type: "message", ...opened, envelope })
@@ -562,6 +624,9 @@ export class StudyRunner {
 }
 
 const idOf = (hexId: string): Uint8Array => Uint8Array.from(Buffer.from(hexId, "hex"))
+
+const bodyBytes = (envelopes: readonly Envelope[]): number =>
+  envelopes.reduce((sum, { body }) => sum + body.length, 0)
 
 const messageType = ({ body }: Envelope): string => decode(messageCodec, body).type
 

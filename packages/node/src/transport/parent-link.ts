@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from "node:http"
 import https from "node:https"
 import { setTimeout as sleep } from "node:timers/promises"
 import { decode } from "@consilium/base/encoding"
@@ -5,6 +6,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { Participant } from "@consilium/federation/roster"
 import { parseAddress } from "../identity/names.js"
 import { type TlsIdentity, tlsAgent } from "../identity/tls.js"
+import { Turns } from "../store/turns.js"
 import { MAX_PARCEL_BYTES, offersCodec, PARCEL_TYPE, POLL_TIME } from "./wire.js"
 
 export interface ParentLinkOptions {
@@ -12,6 +14,20 @@ export interface ParentLinkOptions {
   readonly parent: Participant
   /** Told once when the parent stops answering, and once when it answers again. */
   readonly onConnection?: (up: boolean, detail: string) => void
+}
+
+/** A request to the parent. */
+export interface Call {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT"
+  readonly path: string
+  readonly body?: Uint8Array
+  /** Media type of the body; a parcel unless told. */
+  readonly type?: string
+}
+
+export interface Answer {
+  readonly body: Uint8Array
+  readonly headers: IncomingHttpHeaders
 }
 
 const FIRST_WAIT = 100
@@ -23,6 +39,7 @@ export class ParentLink {
   readonly #options: ParentLinkOptions
   readonly #agent: https.Agent
   readonly #stop = new AbortController()
+  readonly #uploads = new Turns()
   #failures = 0
 
   constructor(options: ParentLinkOptions) {
@@ -36,21 +53,17 @@ export class ParentLink {
 
   /** The studies that the parent has for this participant; waits for more than it knows of, if it knows any. */
   async studies(known: number): Promise<readonly Uint8Array[]> {
-    const answer = await this.request("GET", `/v1/studies?known=${known}`, null)
-    return decode(offersCodec, answer).map(({ signed }) => signed)
+    const { body } = await this.exchange({ method: "GET", path: `/v1/studies?known=${known}` })
+    return decode(offersCodec, body).map(({ signed }) => signed)
   }
 
-  /** Repeats a request, ever more slowly, until it is answered; null once this link is closed. */
-  async persistently(
-    method: "GET" | "POST",
-    path: string,
-    body: Uint8Array | null,
-  ): Promise<Uint8Array | null> {
+  /** Repeats something, ever more slowly, until it is done; null once this link is closed. */
+  async persistently<T>(attempt: () => Promise<T>): Promise<T | null> {
     for (let wait = FIRST_WAIT; !this.closed; wait = Math.min(LONGEST_WAIT, 2 * wait)) {
       try {
-        const answer = await this.request(method, path, body)
+        const result = await attempt()
         this.#connection(true, "")
-        return answer
+        return result
       } catch (error) {
         if (this.closed) return null
         this.#connection(false, describe(error))
@@ -58,6 +71,11 @@ export class ParentLink {
       }
     }
     return null
+  }
+
+  /** Lets one upload after the other go up, so that all get done within what the parent keeps for one child. */
+  oneUpload<T>(work: () => Promise<T>): Promise<T> {
+    return this.#uploads.run(work)
   }
 
   close(): void {
@@ -74,7 +92,7 @@ export class ParentLink {
   }
 
   /** @throws {ConsiliumError} "network/refused" with what the parent says; or what went wrong on the way */
-  request(method: string, path: string, body: Uint8Array | null): Promise<Uint8Array> {
+  exchange({ method, path, body, type = PARCEL_TYPE }: Call): Promise<Answer> {
     const { host, port } = parseAddress(this.#options.parent.address)
     return new Promise((resolve, reject) => {
       const request = https.request(
@@ -86,7 +104,8 @@ export class ParentLink {
           agent: this.#agent,
           signal: this.#stop.signal,
           timeout: POLL_TIME + 10_000,
-          headers: body === null ? {} : { "content-type": PARCEL_TYPE, "content-length": body.length },
+          headers:
+            body === undefined ? {} : { "content-type": type, "content-length": body.length },
         },
         (response) => {
           const chunks: Buffer[] = []
@@ -98,13 +117,14 @@ export class ParentLink {
           })
           response.on("error", reject)
           response.on("end", () => {
-            if (response.statusCode === 200 || response.statusCode === 204)
-              resolve(new Uint8Array(Buffer.concat(chunks)))
+            const { statusCode, headers } = response
+            if (statusCode === 200 || statusCode === 204)
+              resolve({ body: new Uint8Array(Buffer.concat(chunks)), headers })
             else
               reject(
                 new ConsiliumError(
                   "network/refused",
-                  `${this.#options.parent.name} answered ${response.statusCode}: ${problemTitle(chunks)}`,
+                  `${this.#options.parent.name} answered ${statusCode}: ${problemTitle(chunks)}`,
                 ),
               )
           })
@@ -112,7 +132,7 @@ export class ParentLink {
       )
       request.on("timeout", () => request.destroy(new Error("timed out")))
       request.on("error", reject)
-      request.end(body === null ? undefined : Buffer.from(body))
+      request.end(body === undefined ? undefined : Buffer.from(body.buffer, body.byteOffset, body.length))
     })
   }
 }

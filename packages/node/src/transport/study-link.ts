@@ -5,7 +5,8 @@ import type { Envelope } from "@consilium/federation/messages"
 import type { Participant } from "@consilium/federation/roster"
 import type { Mailbox } from "./mailbox.js"
 import type { ParentLink } from "./parent-link.js"
-import { parcelCodec, receiptCodec } from "./wire.js"
+import { upload } from "./uploading.js"
+import { CHUNK_BYTES, PARCEL_OVERHEAD, PARCEL_TYPE, parcelCodec, receiptCodec } from "./wire.js"
 
 /** A study as the child's side of an edge needs it. */
 export interface LinkedStudy {
@@ -16,10 +17,14 @@ export interface LinkedStudy {
   take(peer: Participant, first: number, envelopes: readonly Envelope[]): Promise<number>
 }
 
-const BATCH = 256
+/** A parcel fits one request, unless it is a single envelope that does not. */
+const PARCEL_UP = { envelopes: 256, bytes: CHUNK_BYTES - PARCEL_OVERHEAD }
 const LONG: Milliseconds = milliseconds(3_600_000)
 
-/** One study's traffic over the link to the parent: it posts what there is to say and polls for what there is for it. */
+/**
+ * One study's traffic over the link to the parent: it posts what there is to say and polls for what there is for it.
+ * Whatever fails, a refusal as well, is told and tried again.
+ */
 export class StudyLink {
   readonly #link: ParentLink
   readonly #parent: Participant
@@ -34,7 +39,7 @@ export class StudyLink {
     this.#path = `/v1/studies/${study.id}/messages`
   }
 
-  /** Runs until `leave`, or until the link is closed. Rejects only if the study cannot take what comes. */
+  /** Runs until `leave`, or until the link is closed. */
   async run(): Promise<void> {
     await Promise.all([this.#poll(), this.#post()])
   }
@@ -45,33 +50,56 @@ export class StudyLink {
     const deadline = Date.now() + patience
     await this.#study.mailbox(this.#parent).drained(patience)
     const told = this.#link
-      .request("GET", `${this.#path}?after=${this.#study.taken(this.#parent)}&wait=0`, null)
+      .exchange({ method: "GET", path: `${this.#path}?after=${this.#study.taken(this.#parent)}&wait=0` })
       .catch(() => undefined)
     await Promise.race([told, sleep(Math.max(100, deadline - Date.now()), undefined, { ref: false })])
     this.#study.mailbox(this.#parent).close()
   }
 
   async #poll(): Promise<void> {
-    while (!this.#leaving && !this.#link.closed) {
-      const after = this.#study.taken(this.#parent)
-      const answer = await this.#link.persistently("GET", `${this.#path}?after=${after}`, null)
-      if (answer === null) return
-      const { first, envelopes } = decode(parcelCodec, answer)
-      if (envelopes.length > 0) await this.#study.take(this.#parent, first, envelopes)
-    }
+    while (!this.#leaving && !this.#link.closed)
+      await this.#link.persistently(async () => {
+        const after = this.#study.taken(this.#parent)
+        const { body } = await this.#link.exchange({ method: "GET", path: `${this.#path}?after=${after}` })
+        const { first, envelopes } = decode(parcelCodec, body)
+        if (envelopes.length > 0) await this.#study.take(this.#parent, first, envelopes)
+      })
   }
 
   async #post(): Promise<void> {
     const mailbox = this.#study.mailbox(this.#parent)
     while (!this.#link.closed) {
-      const parcel = await mailbox.next(BATCH, LONG)
-      if (parcel.envelopes.length === 0) {
+      const { first, envelopes } = await mailbox.next(PARCEL_UP, LONG)
+      if (envelopes.length === 0) {
         if (this.#leaving) return
         continue
       }
-      const answer = await this.#link.persistently("POST", this.#path, encode(parcelCodec, parcel))
-      if (answer === null) return
-      this.#study.acknowledge(this.#parent, decode(receiptCodec, answer).taken)
+      const parcel = encode(parcelCodec, { first, envelopes })
+      await this.#link.persistently(async () => {
+        const taken = await (parcel.length <= CHUNK_BYTES ? this.#send(parcel) : this.#sendLarge(first, parcel))
+        this.#study.acknowledge(this.#parent, taken)
+      })
     }
+  }
+
+  async #send(parcel: Uint8Array): Promise<number> {
+    const { body } = await this.#link.exchange({
+      method: "POST",
+      path: this.#path,
+      body: parcel,
+      type: PARCEL_TYPE,
+    })
+    return decode(receiptCodec, body).taken
+  }
+
+  /** Asks first whether the parent has it: its answer may have been lost on the way. */
+  async #sendLarge(first: number, parcel: Uint8Array): Promise<number> {
+    const taken = await this.#send(encode(parcelCodec, { first, envelopes: [] }))
+    if (taken >= first) return taken
+    return this.#link.oneUpload(async () => {
+      const digest = await upload(this.#link, parcel)
+      const { body } = await this.#link.exchange({ method: "POST", path: `${this.#path}?upload=${digest}` })
+      return decode(receiptCodec, body).taken
+    })
   }
 }

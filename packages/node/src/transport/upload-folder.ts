@@ -1,7 +1,7 @@
 import { createCipheriv, createHash, hkdfSync } from "node:crypto"
 import { constants } from "node:fs"
 import { open, readdir, readFile, rm, rmdir, stat, unlink } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { addAbortSignal, type Readable } from "node:stream"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
@@ -78,26 +78,26 @@ export class UploadFolder {
   }
 
   /**
-   * Adds bytes at the end of an upload; what came before an interruption stays. Gives its length.
+   * Adds some bytes at the end of an upload; what came before an interruption stays. Gives its length.
    * @throws {ConsiliumError} "network/wrong-offset", "network/too-large", "network/too-many-uploads", "store/full"
    */
-  append(child: Uint8Array, digest: string, offset: number, body: Readable): Promise<number> {
+  append(
+    child: Uint8Array,
+    digest: string,
+    at: { readonly offset: number; readonly size: number },
+    body: Readable,
+  ): Promise<number> {
     const path = this.#path(child, digest)
     return this.#alone(child, async (signal) => {
+      const lengths = await this.#sweep(this.#childFolder(child))
       const length = await lengthOf(path)
-      if (offset !== length)
+      if (at.offset !== length)
         throw new ConsiliumError(
           "network/wrong-offset",
-          `Bytes of an upload came for offset ${offset}; ${length} of it are here.`,
+          `Bytes of an upload came for offset ${at.offset}; ${length} of it are here.`,
         )
-      const room = await this.#room(this.#childFolder(child), length)
-      try {
-        return await this.#write(path, length, room, addAbortSignal(signal, body))
-      } catch (error) {
-        // one that is too large can never be used
-        if ((await lengthOf(path)) >= this.#limits.largest) await rm(path, { force: true })
-        throw error
-      }
+      this.#checkRoom(lengths, length, at.size)
+      return await this.#write(path, length, addAbortSignal(signal, body))
     })
   }
 
@@ -169,38 +169,31 @@ export class UploadFolder {
     })
   }
 
-  /** How many bytes may be added to an upload that has some. */
-  async #room(folder: string, length: number): Promise<number> {
+  #checkRoom(lengths: readonly number[], length: number, size: number): void {
     const { number, bytes, largest } = this.#limits
-    const others = await this.#sweep(folder)
-    const held = others.reduce((sum, size) => sum + size, 0)
-    if (length === 0 && others.length >= number)
+    if (size > CHUNK_BYTES || length + size > largest)
+      throw new ConsiliumError(
+        "network/too-large",
+        `${size} bytes were to follow the ${length} of an upload; it may grow by ${CHUNK_BYTES} at once, up to ${largest}.`,
+      )
+    const held = lengths.reduce((sum, each) => sum + each, 0)
+    if ((length === 0 && lengths.length >= number) || held + size > bytes)
       throw new ConsiliumError(
         "network/too-many-uploads",
-        `${others.length} uploads are unfinished, and ${number} is the limit.`,
+        `${lengths.length} uploads with ${held} bytes are unfinished; ${number} and ${bytes} are the limits.`,
       )
-    if (held >= bytes)
-      throw new ConsiliumError(
-        "network/too-many-uploads",
-        `Unfinished uploads hold ${held} bytes, and ${bytes} is the limit.`,
-      )
-    return Math.min(bytes - held, largest - length, CHUNK_BYTES)
   }
 
-  async #write(path: string, length: number, room: number, body: Readable): Promise<number> {
-    await makePrivateFolder(join(path, ".."))
+  async #write(path: string, length: number, body: Readable): Promise<number> {
+    await makePrivateFolder(dirname(path))
     const handle = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o600).catch((error) => {
       throw storeError(error, `begin ${path}`)
     })
     const encipher = this.#cipher(path, length)
     let at = length
     try {
-      for await (const piece of body as AsyncIterable<Buffer>) {
-        if (at - length + piece.length > room)
-          throw new ConsiliumError(
-            "network/too-large",
-            `More than the ${room} bytes came that an upload of ${length} may grow by at once.`,
-          )
+      // not destroyed, so that a refusal can still be answered on its connection
+      for await (const piece of body.iterator({ destroyOnReturn: false })) {
         await writeFully(handle, encipher(piece), at).catch((error) => {
           throw storeError(error, `add to ${path}`)
         })

@@ -1,0 +1,26 @@
+import { type Command, InvalidArgumentError, Option } from "commander"
+
+const wholeNumber =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < least || value > most)
+      throw new InvalidArgumentError(`A whole number in [${least}, ${most}] was expected.`)
+    return value
+  }
+
+/** `consilium bench`: the project against its peers, on the user's own machine. */
+export const benchCommands = (program: Command): void => {
+  program
+    .command("bench")
+    .description("measure on this machine, beside the project's peers")
+    .command("sums")
+    .description("secure sums: time and bytes of every scheme, one thread, sums checked")
+    .option("--values <n>", "values in each facility's vector", wholeNumber(1, 10_000_000), 1_000_000)
+    .option("--facilities <n>", "facilities, two thirds of which and one open", wholeNumber(2, 64), 10)
+    .addOption(
+      new Option("--format <form>", "text, or one JSON value on stdout").choices(["text", "json"]).default("text"),
+    )
+    .addHelpText("after", "\nExample:\n  consilium bench sums --values 1000000 --facilities 10 --format json")
+    .action(async (options) => (await import("./bench.js")).benchSums(options))
+}
