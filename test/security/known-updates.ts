@@ -9,7 +9,7 @@ import { decodeModel } from "@consilium/learning/model-file"
 import { trainLocally } from "@consilium/learning/train"
 import { facilityFileSchema } from "@consilium/node/config/role-files"
 import { prepare, readRecords } from "@consilium/node/local-records"
-import type { LocalRecords } from "@consilium/node/roles/facility"
+import type { LocalRecords } from "@consilium/node/roles/facility-machine"
 import { seededRoundSecret } from "@consilium/node/roles/round-secrets"
 import { FieldVector } from "@consilium/sharing/field"
 import { deal } from "@consilium/sharing/verified"
@@ -58,9 +58,17 @@ const sharesOf = (
   })
 }
 
+/** The secret of a facility's round, which in a seeded study everybody knows. */
+export type SecretOf = (facility: string, round: number) => SecretKey
+
+export const seededSecrets = ({ name, insecureSeed }: Study): SecretOf => {
+  if (insecureSeed === null) throw new Error("Only a seeded study's secrets are known.")
+  return (facility, round) => seededRoundSecret(name, insecureSeed, facility, round)
+}
+
 /**
- * What a facility computes in the rounds of a seeded study, by the same pure functions that its process runs, and from
- * the announced models: the model it trained, its difference, that clipped, rounded, and weighted as it travels.
+ * What a facility computes in the rounds of a study, by the same pure functions that its process runs, and from the
+ * announced models: the model it trained, its difference, that clipped, rounded, and weighted as it travels.
  */
 export const knownUpdates = (
   study: Study,
@@ -68,12 +76,12 @@ export const knownUpdates = (
   records: LocalRecords,
   rounds: readonly Base[],
   recipients: number,
+  secretOf: SecretOf = seededSecrets(study),
 ): readonly KnownUpdate[] => {
-  if (study.insecureSeed === null) throw new Error("Only a seeded study's updates can be known.")
   let cursor = startCursor()
   const out: KnownUpdate[] = []
   for (const { spec, model } of rounds) {
-    const secret = seededRoundSecret(study.name, study.insecureSeed, facility, spec.round)
+    const secret = secretOf(facility, spec.round)
     const parameters = spec.round === 1 ? initialModel(study) : decodeModel(model).parameters
     const trained = trainRound({ study, spec, parameters, examples: records.train, cursor, secret })
     const local = trainLocally({

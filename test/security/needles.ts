@@ -6,6 +6,12 @@ export interface Secret {
   readonly values: readonly number[] | readonly bigint[]
 }
 
+/** A key or another string of bytes, as a secret to search for. */
+export const bytesSecret = (name: string, bytes: Uint8Array): Secret => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return { name, values: Array.from({ length: bytes.length >>> 3 }, (_, i) => view.getBigUint64(8 * i)) }
+}
+
 /** One way in which some consecutive values of a secret could lie in a file or in memory. */
 export interface Needle {
   readonly secret: string

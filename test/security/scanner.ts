@@ -17,6 +17,8 @@ interface Place {
 }
 
 const ANCHOR = 4
+/** In the path of every file of a leader's database. */
+const DATABASE = "/db/pglite/"
 const TABLE_BITS = 24
 const DEEPEST = 3
 /** Bytes that files and memory are full of: zeros, ones, and how they look as text. */
@@ -99,16 +101,20 @@ export class Scanner {
   }
 
   scanFile(path: string, where: string): readonly Hit[] {
-    return this.scan(new Uint8Array(readFileSync(path)), where)
+    return this.scan(new Uint8Array(readFileSync(path)), where, !where.includes(DATABASE))
   }
 
-  /** Every file below a folder, its name included; `where` names the folder. */
+  /**
+   * Every file below a folder, its name included; `where` names the folder. In a database, which packs nothing that way
+   * and is large, no streams without a header are looked for.
+   */
   scanFolder(folder: string, where: string): readonly Hit[] {
     return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
       const path = join(folder, entry.name)
       const place = `${where}/${entry.name}`
       const named = this.scan(new Uint8Array(Buffer.from(entry.name)), `name of ${place}`)
-      return [...named, ...(entry.isDirectory() ? this.scanFolder(path, place) : this.scanFile(path, place))]
+      if (entry.isDirectory()) return [...named, ...this.scanFolder(path, place)]
+      return entry.isFile() ? [...named, ...this.scanFile(path, place)] : named
     })
   }
 }

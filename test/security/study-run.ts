@@ -122,9 +122,9 @@ export class StudyRun {
   }
 
   /** Resolves when a condition holds; rejects if it takes too long or a process has ended badly. */
-  async until(holds: () => boolean, what: string): Promise<void> {
+  async until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
     const deadline = Date.now() + PATIENCE
-    while (!holds()) {
+    while (!(await holds())) {
       const failed = [...this.#running].find(([, { child }]) => (child.exitCode ?? 0) !== 0)
       if (failed)
         throw new Error(`${failed[0]} ended while "${what}" was awaited:\n${this.output(failed[0], "log")}`)

@@ -1,5 +1,14 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
+import { approvalsCommands } from "./commands/approvals-command.js"
+import { auditCommands } from "./commands/audit-command.js"
+import { benchCommands } from "./commands/bench-command.js"
+import { doctorCommands } from "./commands/doctor-command.js"
+import { membersCommands } from "./commands/members-command.js"
+import { modelCommands } from "./commands/model-command.js"
+import { EndWith } from "./commands/printed.js"
+import { statusCommands } from "./commands/status-command.js"
+import { studyCommands } from "./commands/study-command.js"
 
 /** The version in package.json; a test keeps them equal. */
 export const VERSION = "0.1.0"
@@ -97,7 +106,8 @@ const privacyCommands = (program: Command): void => {
     .action(async (options) => (await import("./commands/privacy.js")).privacyCalibrate(options))
 }
 
-const build = (): Command => {
+/** The whole command line, before it is given any words. */
+export const commandLine = (): Command => {
   const program = new Command("consilium")
     .description("Hospitals train one clinical model together; nothing but a certified sum is ever opened.")
     .version(VERSION)
@@ -138,8 +148,10 @@ const build = (): Command => {
         .choices(["plain", "shamir"])
         .default("shamir"),
     )
-    .addOption(
-      new Option("--privacy <off>", "differential privacy: only `off` in this version").default("off"),
+    .option(
+      "--privacy <off|epsilon>",
+      "differential privacy: the most that each facility may spend, at delta 1e-5",
+      "off",
     )
     .option("--chaos", "kill leader, fog and facilities on the way, and compare with the study undisturbed")
     .option("--keep <dir>", "folder for the run (default: a new one under the system's temporary folder)")
@@ -165,16 +177,15 @@ const build = (): Command => {
   roleCommand(program, "leader", "the leader: the study, the global model, the event log")
   roleCommand(program, "fog", "a fog node: adds or relays what its facilities send")
   roleCommand(program, "facility", "a facility: trains on its own records")
-  program
-    .command("audit")
-    .description("check a leader's log as a stranger would")
-    .command("verify")
-    .description("replay a leader's log: signatures, certificates, sums and models")
-    .requiredOption("--config <file>", "leader.yaml, beside its kit and data folder")
-    .addOption(format())
-    .addHelpText("after", "\nExample:\n  consilium audit verify --config study/leader/local/leader.yaml")
-    .action(async (options) => (await import("./commands/audit.js")).auditVerify(options))
+  modelCommands(program)
+  studyCommands(program)
+  statusCommands(program)
+  approvalsCommands(program)
+  membersCommands(program)
+  auditCommands(program)
   privacyCommands(program)
+  doctorCommands(program)
+  benchCommands(program)
   for (const command of everyCommand(program)) command.exitOverride()
   return program
 }
@@ -187,9 +198,10 @@ const everyCommand = (command: Command): readonly Command[] => [
 /** Runs one command line and gives its exit code. Errors go to standard error, with what to do about them. */
 export const main = async (argv: readonly string[]): Promise<number> => {
   try {
-    await build().parseAsync([...argv], { from: "user" })
+    await commandLine().parseAsync([...argv], { from: "user" })
     return 0
   } catch (error) {
+    if (error instanceof EndWith) return error.exitCode
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     if (!(error instanceof ConsiliumError)) throw error
     process.stderr.write(`${error.toString()}\n`)

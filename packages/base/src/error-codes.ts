@@ -276,6 +276,19 @@ export const ERROR_TABLE = {
     "Bytes are no model file of this version, or were cut off or altered.",
     "Fetch the model file again and compare its content hash with the announced one.",
   ),
+  // models of a study
+  "model/not-found": row(
+    "A study has no model of the round or hash that was asked for, or none yet.",
+    "Look at what there is with `consilium model list`.",
+  ),
+  "model/wrong-hash": row(
+    "A model is another one than the hash it was asked for by.",
+    "Verify the leader's log with `consilium audit verify`; use a model only if its hash is right.",
+  ),
+  "model/bad-decision": row(
+    "A decision which model is in use lacks its round, its reason or a name, or has them in more than one line.",
+    "Give --round, and one line each for --reason and --by.",
+  ),
   // rounds
   "round/bad-study": row(
     "The numbers of a study contradict each other or a limit.",
@@ -488,13 +501,43 @@ export const ERROR_TABLE = {
     "A participant asked its parent for a study that the parent does not take part in.",
     "Wait until the parent has taken up the study; check that both belong to the same authority.",
   ),
-  "network/stopping": row(
-    "A participant is ending and takes nothing more.",
-    "Try again when it runs again.",
-  ),
+  "network/stopping": row("A participant is ending and takes nothing more.", "Try again when it runs again."),
   "network/refused": row(
     "The other side refused a request.",
     "Read the reason it gave; check that both run the same version and study.",
+  ),
+  // network: limits and uploads
+  "network/too-large": row(
+    "A request, its headers or an upload exceeds what a participant takes.",
+    "Run the same version everywhere; large parcels are uploaded in chunks.",
+  ),
+  "network/too-slow": row(
+    "A request did not arrive in time.",
+    "Check the network; it is sent again by itself.",
+  ),
+  "network/too-many-requests": row(
+    "A participant asks more often, or for more at once, than its parent answers.",
+    "Nothing need be done once; if it repeats, look at what the participant runs.",
+  ),
+  "network/too-many-uploads": row(
+    "A participant has begun more uploads than its parent keeps.",
+    "Wait: unfinished uploads are dropped after an hour. Run only one process per participant.",
+  ),
+  "network/unknown-upload": row(
+    "A parcel was named that was not uploaded, or was dropped because nothing came for too long.",
+    "Nothing need be done: it is uploaded again.",
+  ),
+  "network/wrong-offset": row(
+    "Bytes of an upload do not follow those that are there.",
+    "Nothing need be done: the sender asks how many are there and goes on from them.",
+  ),
+  "network/wrong-digest": row(
+    "The bytes of an upload are not those of its digest.",
+    "Nothing need be done once: it is uploaded again. If it repeats, check the disks of both machines.",
+  ),
+  "network/failed": row(
+    "A participant failed at a request for a reason that it keeps to itself.",
+    "Look at the log of that participant.",
   ),
   // the leader's HTTP API
   "api/malformed": row(
@@ -667,11 +710,48 @@ export const ERROR_TABLE = {
     "A scale is too small to hold digits or too large for the primes that are left.",
     "Rescale after products, or choose a smaller scale; the message names the bits.",
   ),
+  // doctor
+  "cli/old-node": row(
+    "This version of Node.js is too old.",
+    "Install a current Node.js, then run the command again.",
+  ),
+  "cli/stale-build": row(
+    "The program was built from other sources than those that are here.",
+    "Run `npm run build`.",
+  ),
+  "random/little-entropy": row(
+    "The system's random generator is not ready, so keys made now could be guessed.",
+    "Start the system's random number service, or give a virtual machine a random device.",
+  ),
+  "network/no-loopback": row(
+    "Neither 127.0.0.1 nor ::1 can be listened on.",
+    "Bring up the loopback interface (`ip link set lo up`), or allow it in the container.",
+  ),
+  "network/unreachable": row(
+    "A participant does not answer at its address.",
+    "Check that it runs, and that firewalls let outbound connections to its address through.",
+  ),
+  "store/little-room": row(
+    "A disk has little room left: a role would soon have to stop.",
+    "Free space on the disk that the message names.",
+  ),
+  "store/few-files": row(
+    "This process may open few files at once, so a role with many connections would fail.",
+    "Raise the limit with `ulimit -n 4096`, or LimitNOFILE in the service unit.",
+  ),
+  "identity/not-enrolled": row(
+    "The participant has never enrolled, so it is in no study yet.",
+    "Start its role once, with the authority running.",
+  ),
   // command line
   "cli/usage": row("A command was given words it does not know.", "Run the command with --help."),
   "cli/not-available": row(
     "A switch asks for a part that this version does not have.",
     "Leave the switch out; CHANGELOG.md says what each version has.",
+  ),
+  "cli/bench-failed": row(
+    "A program that is measured ended, or computed other losses than the engine.",
+    "Read the message; if the machine ran out of memory, end other programs and try again.",
   ),
   "cli/process-ended": row(
     "A process of the demo ended before the study was complete.",

@@ -5,6 +5,7 @@ import { decodeModel, parameterHash } from "@consilium/learning/model-file"
 import { applyUpdate, type ServerState, startServer } from "@consilium/learning/server-optimiser"
 import { GivenHeads } from "./audit-heads.js"
 import { checkCertificate, checkCosigned, headOfCertificate, sameProposal } from "./cosigned.js"
+import { RELEASED, releaseCodec } from "./leader-release.js"
 import { serverOptimiserOf } from "./leader-state.js"
 import { emptyHead, type LogEntry, type LogHead, verifyLog } from "./log.js"
 import {
@@ -62,6 +63,8 @@ export interface Audit {
   readonly heads: number
   /** Whether the log goes on to the end of the study. */
   readonly ended: boolean
+  /** The closed round whose model is in use: the last, unless somebody released another; null before the first. */
+  readonly released: { readonly round: number; readonly model: Uint8Array } | null
 }
 
 /** Types of events whose bodies are the leader's own messages. */
@@ -120,6 +123,10 @@ export class LogAudit {
   /** The head that facilities were asked to sign at the end, and who did. */
   #final: { readonly head: LogHead; readonly signers: Set<string> } | null = null
   #ended = false
+  /** The model that each round was closed with. */
+  readonly #closed = new Map<number, Uint8Array>()
+  /** The round of the last decision which model is in use. */
+  #released: number | null = null
 
   /** @throws {ConsiliumError} "identity/bad-roster" if the directory is of another study */
   constructor(subject: AuditSubject) {
@@ -166,6 +173,8 @@ export class LogAudit {
    */
   finish(): Audit {
     this.#given.finish(this.#head, this.#directory)
+    const round = this.#released ?? this.#closed.size
+    const model = this.#closed.get(round)
     return {
       events: this.#head.seq,
       head: this.#head,
@@ -175,6 +184,7 @@ export class LogAudit {
       cosigned: this.#cosigned,
       heads: this.#given.count,
       ended: this.#ended,
+      released: model === undefined ? null : { round, model },
     }
   }
 
@@ -185,12 +195,16 @@ export class LogAudit {
   #check({ header, body }: LogEntry): void {
     const { seq, type, actor } = header
     if (isNote(type)) return
-    if (type !== "sum-opened" && !SAID.has(type)) {
+    if (type !== "sum-opened" && type !== RELEASED && !SAID.has(type)) {
       this.#heard(seq, type, actor, body)
       return
     }
     if (!equalBytes(actor, this.#directory.leader.id))
       throw failure(seq, "a leader's decision is logged in another's name")
+    if (type === RELEASED) {
+      this.#release(seq, body)
+      return
+    }
     if (this.#ended) throw failure(seq, `a ${type} comes after the end of the study`)
     if (type === "sum-opened") {
       this.#openSum(seq, body)
@@ -237,6 +251,16 @@ export class LogAudit {
     this.#server = state
     this.#attempt = { ...this.#attempt, certified: null, opened: true }
     this.#certifiedRounds += 1
+  }
+
+  /** The one decision that may come at any time, also after the end. */
+  #release(seq: number, body: Uint8Array): void {
+    const { round, model } = decode(releaseCodec, body)
+    const closed = this.#closed.get(round)
+    if (closed === undefined) throw failure(seq, `a model of round ${round} is released, which is not closed`)
+    if (!equalBytes(model, closed))
+      throw failure(seq, `another model is released than the one that round ${round} was closed with`)
+    this.#released = round
   }
 
   /** The attempt that a message of the leader's is about. */
@@ -307,6 +331,7 @@ export class LogAudit {
         if (!opened) throw failure(seq, "a round was closed without an opened sum")
         if (!equalBytes(message.accepted, this.#model()))
           throw failure(seq, "a round was closed with another model than the opened sum leads to")
+        this.#closed.set(spec.round, message.accepted)
         this.#due = { round: spec.round + 1, attempt: 1 }
         this.#attempt = null
         return

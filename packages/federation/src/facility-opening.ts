@@ -14,6 +14,7 @@ import {
   toLeader,
   withHead,
   withOpened,
+  withoutUpdate,
 } from "./facility-rules.js"
 import type {
   Checked,
@@ -207,7 +208,7 @@ export const onFinish = (
   return {
     state: {
       phase: "ended",
-      memory: (seen ?? state).memory,
+      memory: withoutUpdate((seen ?? state).memory),
       signature: seen === null ? null : context.keys.sign(digest),
     },
     effects: [
@@ -243,7 +244,10 @@ const withHeadOrNull = (state: FacilityState, head: MessageOf<"finish">["head"])
 }
 
 const maySendMetrics = ({ policy, study }: FacilityContext): boolean =>
-  policy.metrics === "exact" && study.validation === "report" && refuseStudy(policy, study) === null
+  policy.metrics === "exact" &&
+  study.validation === "report" &&
+  (study.privacy === null || study.privacy.metrics === "exact") &&
+  refuseStudy(policy, study) === null
 
 const signatureOf = (context: FacilityContext, proposal: Proposal): FacilityEffect => {
   const digest = certificateDigest(proposal)

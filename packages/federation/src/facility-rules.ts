@@ -66,6 +66,9 @@ export const withOpened = <S extends FacilityState>(state: S, { spec, cohort }: 
   return { ...state, memory: { ...state.memory, opened: [...opened, { model, round, attempt, facilities }] } }
 }
 
+/** What a facility remembers once no round can follow: its integers and their secret are needed no more. */
+export const withoutUpdate = (memory: Memory): Memory => ({ ...memory, trained: null })
+
 /** Whether a sum for this model that holds the facility's update counts as opened. */
 export const isOpened = ({ opened }: Memory, model: Uint8Array, { id }: Participant): boolean =>
   opened.some(

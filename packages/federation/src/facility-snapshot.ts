@@ -1,4 +1,5 @@
 import {
+  bool,
   decode,
   encode,
   fixedBytes,
@@ -28,7 +29,10 @@ const openedCodec = record({
 const snapshotCodec = record({
   head: nullable(record({ seq: u53, hash: fixedBytes(32) })),
   opened: list(openedCodec, 1 << 20),
-  trained: nullable(record({ model: fixedBytes(32), values: i32Array(MAX_VALUES), secret: fixedBytes(32) })),
+  trained: nullable(
+    record({ model: fixedBytes(32), values: i32Array(MAX_VALUES), secret: fixedBytes(32), charged: bool }),
+  ),
+  charges: u32,
   last: record({ round: u32, attempt: u16 }),
   approval: oneOf("none", "approved", "denied"),
   phase: variant({ idle: record({}), ended: record({ signature: nullable(fixedBytes(64)) }) }),
@@ -37,11 +41,12 @@ const snapshotCodec = record({
 /** What a facility needs to go on between rounds, without the directory; null within a round. It holds secrets: seal it. */
 export const encodeFacility = (state: FacilityState): Uint8Array | null => {
   if (state.phase !== "idle" && state.phase !== "ended") return null
-  const { head, opened, trained, last, approval } = state.memory
+  const { head, opened, trained, charges, last, approval } = state.memory
   return encode(snapshotCodec, {
     head,
     opened,
     trained: trained && { ...trained, secret: trained.secret.expose() },
+    charges,
     last,
     approval,
     phase: state.phase === "idle" ? { type: "idle" } : { type: "ended", signature: state.signature },

@@ -1,4 +1,5 @@
 import type { SecretKey } from "@consilium/base/random"
+import type { Charge } from "./charge.js"
 import type { LogHead } from "./log.js"
 import type {
   CosignedHead,
@@ -9,7 +10,7 @@ import type {
   RoundSpec,
   SignedSubmission,
 } from "./messages.js"
-import type { LocalPolicy } from "./policy.js"
+import type { LocalPolicy, Preparation } from "./policy.js"
 import type { OpenedCohort } from "./redo.js"
 import type { Refused } from "./refused.js"
 import type { Directory, Participant } from "./roster.js"
@@ -27,6 +28,8 @@ export interface FacilityContext {
   readonly policy: LocalPolicy
   /** Signs rosters. */
   readonly authorityKey: Uint8Array
+  /** What the rows are prepared with in this study; `own-statistics` if absent. */
+  readonly preparation?: Preparation
 }
 
 /** What outlives an attempt. */
@@ -41,7 +44,11 @@ export interface Memory {
     readonly model: Uint8Array
     readonly values: Int32Array
     readonly secret: SecretKey
+    /** Whether they are in the privacy ledger: they are from the first time they are sent. */
+    readonly charged: boolean
   } | null
+  /** Noisy updates that this study was charged for. */
+  readonly charges: number
   readonly last: { readonly round: number; readonly attempt: number }
   /** What a person here decided about this study, where the policy wants a person to. */
   readonly approval: "none" | "approved" | "denied"
@@ -185,6 +192,8 @@ export type FacilityEffect =
       readonly metrics: boolean
     }
   | { readonly type: "forget-secret"; readonly round: number }
+  /** To be in the privacy ledger before anything is sent. */
+  | { readonly type: "charge"; readonly charge: Charge }
   /** A head of the leader's log that enough facilities signed, to be kept as evidence. */
   | { readonly type: "cosigned"; readonly head: CosignedHead }
   | { readonly type: "ended"; readonly reason: string }

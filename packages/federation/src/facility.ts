@@ -3,6 +3,7 @@ import { encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
+import { chargeFor } from "./charge.js"
 import { checkCertificate, checkCosigned } from "./cosigned.js"
 import { onCandidate, onCertificate, onFinish, onPropose } from "./facility-opening.js"
 import {
@@ -14,6 +15,7 @@ import {
   toLeader,
   withHead,
   withOpened,
+  withoutUpdate,
 } from "./facility-rules.js"
 import { onLock, onOpenings, onShare } from "./facility-shares.js"
 import type {
@@ -40,7 +42,8 @@ import {
   submissionMessage,
 } from "./messages.js"
 import { modelHashOf, modelParameters } from "./model.js"
-import { type Refusal, refuseStudy, refuseTime } from "./policy.js"
+import { type Refusal, refusePrivacy, refuseStudy, refuseTime } from "./policy.js"
+import { isPrivate } from "./privacy-plan.js"
 import { checkSuccession, openRoster } from "./roster.js"
 import { studyDigest } from "./study.js"
 import { protectionOf } from "./sums/protections.js"
@@ -52,6 +55,7 @@ export const startFacility = (context: FacilityContext): FacilityState => ({
     head: context.directory.roster.version === 1 ? emptyHead(studyDigest(context.study)) : null,
     opened: [],
     trained: null,
+    charges: 0,
     last: { round: 0, attempt: 0 },
     approval: "none",
   },
@@ -172,7 +176,7 @@ const onRoster = (
   }
   if (directory.find(context.me.id) === undefined)
     return {
-      state: { phase: "ended", memory, signature: null },
+      state: { phase: "ended", memory: withoutUpdate(memory), signature: null },
       effects: [record, { type: "ended", reason: "This facility has left the study." }],
     }
   return { state: { ...state, memory }, effects: [record] }
@@ -185,7 +189,7 @@ const onEnded = (
 ): FacilityStep => {
   const ended: FacilityEffect = { type: "ended", reason }
   const signature = state.phase === "ended" ? state.signature : null
-  const next: Ended = { phase: "ended", memory: state.memory, signature }
+  const next: Ended = { phase: "ended", memory: withoutUpdate(state.memory), signature }
   if (head === null) return { state: next, effects: [ended] }
   const { id: about } = context.directory.leader
   const security = (code: string, detail: string): FacilityEffect => {
@@ -242,7 +246,8 @@ const onAnnounce = (
   const refusal =
     refuseStudy(context.policy, context.study) ??
     refuseTime(context.policy, at) ??
-    (memory.approval === "denied" ? DENIED : null)
+    (memory.approval === "denied" ? DENIED : null) ??
+    refuseNoise(context, memory, spec.model)
   if (refusal)
     return {
       state: { phase: "idle", memory: { ...memory, last } },
@@ -284,6 +289,14 @@ const onAnnounce = (
   return { state: training, effects: [{ type: "train", spec, digest: attempt.digest, parameters }] }
 }
 
+/** Why no update may be sent with the noise that it would cost, or null. Integers that were charged may be sent again. */
+const refuseNoise = (context: FacilityContext, memory: Memory, model: Uint8Array): Refusal | null => {
+  const { policy, study, preparation = "own-statistics" } = context
+  const { trained, charges } = memory
+  if (trained?.charged && equalBytes(trained.model, model)) return null
+  return refusePrivacy(policy, study, { rounds: charges, preparation })
+}
+
 const DENIED: Refusal = {
   code: "policy/denied",
   reason: "A person at this facility decided that it takes no part in this study.",
@@ -323,7 +336,10 @@ const onTrained = (
 ): FacilityStep => {
   const { values, secret } = event
   if ("attempt" in state && equalBytes(state.attempt.digest, event.spec)) {
-    const memory: Memory = { ...state.memory, trained: { model: state.attempt.spec.model, values, secret } }
+    const memory: Memory = {
+      ...state.memory,
+      trained: { model: state.attempt.spec.model, values, secret, charged: false },
+    }
     if (state.phase === "training") return submit(context, { ...state, memory }, values, secret)
     // too late for this attempt: kept for the next one at the same model
     return { state: { ...state, memory }, effects: [] }
@@ -356,7 +372,12 @@ const submit = (
   secret: SecretKey,
 ): FacilityStep => {
   const { study, me, directory } = context
-  const { attempt } = state
+  const { attempt, memory } = state
+  const due = isPrivate(study) && memory.trained?.charged !== true
+  const charges = memory.charges + (due ? 1 : 0)
+  const charge: readonly FacilityEffect[] = due
+    ? [{ type: "charge", charge: chargeFor(study, attempt.spec, charges) }]
+    : []
   const sum = protectionOf(study)
   const setting = settingOf(context, attempt)
   const payload = sum.added?.protect(setting, values) ?? null
@@ -382,12 +403,17 @@ const submit = (
   return {
     state: {
       phase: "submitted",
-      memory: { ...state.memory, trained: { model: attempt.spec.model, values, secret } },
+      memory: {
+        ...memory,
+        trained: { model: attempt.spec.model, values, secret, charged: isPrivate(study) },
+        charges,
+      },
       attempt,
       received: state.received,
       mine: { values, secret, submission: signed, own: dealt?.own ?? null },
     },
     effects: [
+      ...charge,
       {
         type: "record",
         event: "update-submitted",

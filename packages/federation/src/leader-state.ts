@@ -166,6 +166,14 @@ export type LeaderEvent =
   | { readonly type: "received"; readonly traffic: Traffic }
   /** The authority has signed another roster. */
   | { readonly type: "roster"; readonly at: number; readonly signed: Uint8Array }
+  /** A person makes the model of a closed round the one in use. */
+  | {
+      readonly type: "release"
+      readonly at: number
+      readonly round: number
+      readonly by: string
+      readonly reason: string
+    }
   | { readonly type: "timer"; readonly at: number; readonly name: string }
   | (Refused & { readonly at: number })
 

@@ -15,6 +15,7 @@ import {
   withPartial,
 } from "./leader-closing.js"
 import { collected, lockList, withoutFacility, withRegion, withSubmission } from "./leader-collecting.js"
+import { release } from "./leader-release.js"
 import {
   challengedIfComplete,
   proposeChecked,
@@ -81,6 +82,9 @@ export const stepLeader = (given: LeaderContext, state: LeaderState, event: Lead
       break
     case "roster":
       next = withNextRoster(turn, state, event.signed)
+      break
+    case "release":
+      next = release(turn, state, event)
       break
     case "refused":
       turn.record(`security:${event.code}`, event.about, event.evidence)

@@ -1,3 +1,4 @@
+import { epsilonAfter, isPrivate } from "./privacy-plan.js"
 import type { Protection, Study } from "./study.js"
 import { parameterCount } from "./study.js"
 
@@ -21,7 +22,25 @@ export interface LocalPolicy {
   readonly workingHours: WorkingHours | null
   /** Whether a person here must allow a study before its first training: `ask`, or `auto`. */
   readonly approval: "ask" | "auto"
+  readonly privacy: PrivacyCaps
 }
+
+/** A privacy budget: epsilon in nats, at a delta. */
+export interface Budget {
+  readonly epsilon: number
+  readonly delta: number
+}
+
+/** Most that studies with differential privacy may spend of this facility's patients' privacy. */
+export interface PrivacyCaps {
+  /** In one study. */
+  readonly study: Budget
+  /** In all studies together that spend in one calendar month, UTC. */
+  readonly month: Budget
+}
+
+/** What a facility's rows were prepared with: declared constants, or figures computed on its own rows. */
+export type Preparation = "declared" | "own-statistics"
 
 export interface WorkingHours {
   /** 0 is Monday. */
@@ -45,6 +64,7 @@ export const DEFAULT_POLICY: LocalPolicy = {
   columns: null,
   workingHours: null,
   approval: "auto",
+  privacy: { study: { epsilon: 8, delta: 1e-5 }, month: { epsilon: 16, delta: 1e-5 } },
 }
 
 export interface Refusal {
@@ -96,6 +116,45 @@ export const refuseStudy = (policy: LocalPolicy, study: Study): Refusal | null =
       "The study derives all secrets from a public seed; this facility's policy does not allow that.",
     )
   return null
+}
+
+const shown = (epsilon: number): string => epsilon.toFixed(2)
+
+/**
+ * Why this facility adds no further round to a study with differential privacy, or null: its rows were prepared with
+ * figures of its own patients, which nothing pays for, or the round would go beyond what may be spent here.
+ */
+export const refusePrivacy = (
+  { privacy: caps }: LocalPolicy,
+  study: Study,
+  {
+    rounds,
+    preparation,
+  }: { /** Rounds spent so far. */ readonly rounds: number; readonly preparation: Preparation },
+): Refusal | null => {
+  if (!isPrivate(study)) return null
+  const { epsilon, delta } = study.privacy
+  if (preparation !== "declared")
+    return {
+      code: "policy/own-statistics",
+      reason:
+        "This facility prepares its rows with figures computed on them; with differential privacy they must be declared constants.",
+    }
+  if (delta > caps.study.delta)
+    return {
+      code: "policy/privacy-delta",
+      reason: `The study's delta is ${delta}; this facility's policy allows ${caps.study.delta}.`,
+    }
+  const cap = Math.min(epsilon, caps.study.epsilon)
+  const next = epsilonAfter(study, rounds + 1)
+  if (next <= cap) return null
+  return {
+    code: "policy/privacy-budget",
+    reason:
+      rounds === 0
+        ? `One round costs epsilon ${shown(next)}; this facility may spend ${shown(cap)} of its patients' privacy in this study (delta ${delta}).`
+        : `This facility's privacy budget for this study is used up: ${rounds} ${rounds === 1 ? "round has" : "rounds have"} spent epsilon ${shown(epsilonAfter(study, rounds))} of ${shown(cap)} (delta ${delta}), and another would make it ${shown(next)}.`,
+  }
 }
 
 const DAY = 24 * 60

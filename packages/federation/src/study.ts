@@ -17,6 +17,7 @@ import {
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
+import { isPrivate, privacyProblem, studyPrivacyCodec } from "./privacy-plan.js"
 
 /**
  * What is trained and under which rules. Fixed for the whole study and signed by the authority together with the
@@ -100,6 +101,8 @@ export const studyCodec = record({
   insecureSeed: nullable(u53),
   /** Whether the records are synthetic: marked on the model and the report. */
   syntheticData: bool,
+  /** Null: training adds no noise, and the model carries no bound on what it tells of one patient. */
+  privacy: nullable(studyPrivacyCodec),
 })
 export type Study = Encoded<typeof studyCodec>
 
@@ -123,13 +126,15 @@ const trainingView = record({
   quantisation: bytes(1 << 10),
   cohort: bytes(1 << 10),
 })
+/** A study without privacy has the digest, and so the random streams, that it had before there was any. */
+const privateTrainingView = record({ training: fixedBytes(32), privacy: bytes(1 << 18) })
 
 /**
- * Digest of all that decides a facility's integers: model, training, rounding and cohort rule, but not the protection
+ * Digest of all that decides a facility's integers: model, training, rounding, noise and cohort rule, but not the protection
  * or the deadlines. Random streams for training are bound to it, so the choice of protection never changes the model.
  */
-export const trainingDigest = (study: Study): Digest =>
-  hash(
+export const trainingDigest = (study: Study): Digest => {
+  const training = hash(
     "study-training",
     encode(trainingView, {
       nonce: study.nonce,
@@ -140,6 +145,10 @@ export const trainingDigest = (study: Study): Digest =>
       cohort: encode(cohortCodec, study.cohort),
     }),
   )
+  if (study.privacy === null) return training
+  const privacy = encode(studyPrivacyCodec, study.privacy)
+  return hash("study-private-training", encode(privateTrainingView, { training, privacy }))
+}
 
 /** Parameters of the model: one weight per feature and the bias. */
 export const parameterCount = (study: Study): number => study.model.features.length + 1
@@ -264,4 +273,6 @@ export const checkStudy = (study: Study, facilities: number): void => {
     `${facilities} facilities of weight up to ${q.largestWeight} sum to ${valueBound(study) * facilities}, beyond 31 bits.`,
     "Lower quantisation.largestWeight.",
   )
+  const problem = isPrivate(study) ? privacyProblem(study) : null
+  if (problem !== null) need(false, problem.message, problem.remedy)
 }

@@ -6,6 +6,8 @@ import type { Examples } from "@consilium/learning/data"
 import { evaluate } from "@consilium/learning/metrics"
 import { trainLocally } from "@consilium/learning/train"
 import type { ReportedMetrics, RoundSpec } from "./messages.js"
+import { isPrivate } from "./privacy-plan.js"
+import { trainPrivately } from "./private-training.js"
 import { clipToNorm, roundToGrid, weigh } from "./quantise.js"
 import { type Study, trainingDigest } from "./study.js"
 
@@ -46,11 +48,35 @@ export interface LocalRound {
   readonly examples: Examples
   readonly cursor: BatchCursor
   readonly secret: SecretKey
+  /** Whose each row is; a study with differential privacy needs it. */
+  readonly patients?: ArrayLike<number>
+}
+
+/** The parameters after a round's local steps. With differential privacy they carry their noise already. */
+const trainSteps = (
+  work: LocalRound,
+): { readonly parameters: Float64Array; readonly cursor: BatchCursor } => {
+  const { study, spec, parameters, examples, cursor, secret } = work
+  if (isPrivate(study)) {
+    const random = roundStream(study, spec, secret, "private-steps")
+    const { patients = [] } = work
+    return { ...trainPrivately({ study, parameters, examples, patients, random }), cursor }
+  }
+  return trainLocally({
+    architecture: architectureOf(study),
+    parameters,
+    examples,
+    steps: study.training.steps,
+    batchSize: study.training.batchSize,
+    learningRate: study.training.learningRate,
+    cursor,
+    random: roundStream(study, spec, secret, "batches"),
+  })
 }
 
 /**
  * A facility's work in a round: train on its own records, clip, round to integers, weigh. Pure: the same inputs give
- * the same integers on every machine.
+ * the same integers on every machine. Noise comes in the steps alone; all that follows only computes on noisy numbers.
  *
  * Math:   u = clip_S(w_local - w_global); v = round(u 2^f) n, with n appended
  * Shape:  parameters: d; values: d + 1 (exact weights) or d (equal weights)
@@ -59,16 +85,7 @@ export const trainRound = (
   work: LocalRound,
 ): { readonly values: Int32Array; readonly cursor: BatchCursor } => {
   const { study, spec, parameters, examples, secret } = work
-  const trained = trainLocally({
-    architecture: architectureOf(study),
-    parameters,
-    examples,
-    steps: study.training.steps,
-    batchSize: study.training.batchSize,
-    learningRate: study.training.learningRate,
-    cursor: work.cursor,
-    random: roundStream(study, spec, secret, "batches"),
-  })
+  const trained = trainSteps(work)
   const difference = trained.parameters.map((value, i) => value - (parameters[i] as number))
   const { clipNorm, fractionBits, weights, largestWeight } = study.quantisation
   const rounded = roundToGrid(

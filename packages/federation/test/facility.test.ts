@@ -188,6 +188,24 @@ describe("an announcement", () => {
   })
 })
 
+describe("[S13] the end of a study in the middle of a round", () => {
+  it("leaves neither the integers nor their secret, however it comes", () => {
+    const { head } = first
+    const finish: Message = {
+      type: "finish",
+      rounds: 2,
+      model: modelFile(study, parameters, 2),
+      head: { seq: head.seq, hash: head.hash, headers: [first.header] },
+    }
+    expect(submitted.state.memory.trained).not.toBeNull()
+    for (const message of [{ type: "ended", reason: "enough", head: null } as const, finish]) {
+      const { state } = tell(submitted.state, message)
+      expect([state.phase, state.memory.trained]).toEqual(["ended", null])
+      expect(step(state, trained(spec)).state.memory.trained).toBeNull()
+    }
+  })
+})
+
 describe("training that fails", () => {
   const failed = (of: RoundSpec, reason = "It diverged."): FacilityEvent => ({
     type: "training-failed",

@@ -6,6 +6,7 @@ import type { SecretKey } from "@consilium/base/random"
 import { insecureSeededSecret } from "@consilium/base/testing"
 import { type BatchCursor, startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
+import type { Charge } from "../src/charge.js"
 import { startFacility, stepFacility } from "../src/facility.js"
 import type {
   FacilityContext,
@@ -35,7 +36,7 @@ import {
   trafficOf,
   unpack,
 } from "../src/messages.js"
-import type { LocalPolicy } from "../src/policy.js"
+import type { LocalPolicy, Preparation } from "../src/policy.js"
 import { type Directory, EVERYONE, openRoster, type Participant } from "../src/roster.js"
 import { routeAt } from "../src/routing.js"
 import { type Study, studyDigest } from "../src/study.js"
@@ -95,6 +96,8 @@ export interface Options {
   readonly study?: StudyChanges
   readonly policies?: Readonly<Record<string, Partial<LocalPolicy>>>
   readonly records?: (facility: string) => { readonly train: Examples; readonly holdOut: Examples }
+  /** What facilities prepare their rows with: `declared` unless told. */
+  readonly preparation?: Preparation
   /** Everybody's public-key operations: the platform's unless told. */
   readonly portable?: boolean
   readonly secretOf?: (facility: string, round: number) => SecretKey
@@ -115,6 +118,8 @@ export interface Options {
     readonly after?: number
     readonly signed: Uint8Array
   }[]
+  /** Rounds whose model a person releases, after the first announcement of a round. */
+  readonly releases?: readonly { readonly during: number; readonly round: number }[]
   /** What training gives: values, after some time, or an error, or never anything. */
   readonly train?: (training: Training) => TrainingAnswer
 }
@@ -142,6 +147,8 @@ export interface Outcome {
   readonly records: readonly { readonly by: string; readonly event: string; readonly detail: string }[]
   /** Co-signed heads of the leader's log, by the facility that keeps them. */
   readonly cosigned: ReadonlyMap<string, readonly CosignedHead[]>
+  /** What facilities' privacy ledgers were charged, by facility. */
+  readonly charges: ReadonlyMap<string, readonly Charge[]>
   /** What the leader tells its operator. */
   readonly lines: readonly string[]
   /** Every message's bytes that could not be read where they arrived. */
@@ -181,6 +188,7 @@ class Federation {
   readonly lines: string[] = []
   readonly log: LogEntry[] = []
   readonly cosigned = new Map<string, CosignedHead[]>()
+  readonly charges = new Map<string, Charge[]>()
   /** Everybody who is in a roster, with the first directory that names them. */
   readonly people = new Map<string, { readonly participant: Participant; readonly directory: Directory }>()
   readonly suite: CryptoSuite
@@ -304,10 +312,21 @@ class Federation {
         about: this.nameOf(effect.about),
         detail: effect.detail,
       })
+    if (effect.type === "charge")
+      this.charges.set(by.name, [...(this.charges.get(by.name) ?? []), effect.charge])
     if (effect.type === "cosigned")
       this.cosigned.set(by.name, [...(this.cosigned.get(by.name) ?? []), effect.head])
   }
 }
+
+/** A person's decision that the model of a round be in use. */
+export const releaseOf = (round: number, at: number): Extract<LeaderEvent, { type: "release" }> => ({
+  type: "release",
+  at,
+  round,
+  by: "R. Person",
+  reason: "fewer false alarms",
+})
 
 /** Runs the leader's machine; returns how to ask for its state. */
 const addLeader = (world: Federation): (() => LeaderState) => {
@@ -319,6 +338,8 @@ const addLeader = (world: Federation): (() => LeaderState) => {
   const giveRosters = (round: number): void => {
     for (const { during, after = 0, signed } of world.options.rosters ?? [])
       if (during === round) agenda.add(after, () => post({ type: "roster", at: agenda.now, signed }))
+    for (const { during, round: released } of world.options.releases ?? [])
+      if (during === round) agenda.add(0, () => post(releaseOf(released, agenda.now)))
   }
   const perform = (effect: LeaderEffect, before: Directory): void => {
     switch (effect.type) {
@@ -422,14 +443,16 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     ((facility, round) => insecureSeededSecret(seed, "round-secret", study.name, facility, String(round)))
   const policy = testPolicy(options.policies?.[me.name])
   const keys = world.keysFor(me.name)
-  const context: FacilityContext = { study, directory, me, keys, suite, policy, authorityKey }
+  const preparation = options.preparation ?? "declared"
+  const context: FacilityContext = { study, directory, me, keys, suite, policy, authorityKey, preparation }
+  const patients = Array.from({ length: train.rows }, (_, row) => row)
   let state = startFacility(context)
   let cursor: BatchCursor = startCursor()
 
   const runTraining = (effect: Extract<FacilityEffect, { type: "train" }>): void => {
     const { spec, digest, parameters } = effect
     const secret = secretOf(me.name, spec.round)
-    const trained = trainRound({ study, spec, parameters, examples: train, cursor, secret })
+    const trained = trainRound({ study, spec, parameters, examples: train, patients, cursor, secret })
     const answer = options.train?.({ facility: me.name, spec, values: trained.values }) ?? {}
     if (answer === "never") return
     if (answer.fails !== undefined) {
@@ -509,7 +532,7 @@ export const runStudy = (options: Options = {}): Outcome => {
     (me, i) => [me.name, addFacility(world, me, i)] as const,
   )
   world.agenda.run()
-  const { study, log, said, security, records, lines, garbled, cosigned, nameOf } = world
+  const { study, log, said, security, records, lines, garbled, cosigned, charges, nameOf } = world
   return {
     study,
     directory,
@@ -522,6 +545,7 @@ export const runStudy = (options: Options = {}): Outcome => {
     security,
     records,
     cosigned,
+    charges,
     lines,
     garbled,
   }

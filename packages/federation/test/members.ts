@@ -74,6 +74,7 @@ export const testStudy = (facilities = 4, changes: StudyChanges = {}): Study => 
     validation: "report",
     insecureSeed: 1,
     syntheticData: true,
+    privacy: null,
     ...rest,
     model: { kind: "logistic-regression", features: ["a", "b", "c"], ...model },
     training: {

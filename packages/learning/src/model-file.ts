@@ -1,21 +1,17 @@
-import { concatBytes, equalBytes } from "@consilium/base/bytes"
+import { concatBytes } from "@consilium/base/bytes"
 import {
   bytes,
-  type Codec,
   decode,
   encode,
   fixedBytes,
   list,
   oneOf,
   record,
-  sortedBy,
   text,
   u16,
   u32,
 } from "@consilium/base/encoding"
-import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
-import { utf8 } from "@consilium/base/platform"
 import {
   type Architecture,
   architectureCodec,
@@ -23,13 +19,16 @@ import {
   MAX_INPUTS,
   tensorShapes,
 } from "./architecture.js"
-
-/** Where a model comes from. Flags are marks such as "insecure-seed" or "synthetic-data"; their order has no meaning. */
-export interface Provenance {
-  readonly study: string
-  readonly round: number
-  readonly flags: readonly string[]
-}
+import {
+  checkProvenance,
+  contentHash,
+  inconsistent,
+  MODEL_MAGIC,
+  openModel,
+  type Provenance,
+  provenanceCodec,
+  sealModel,
+} from "./model-container.js"
 
 /** A model as it is stored and handed on. */
 export interface Model {
@@ -40,11 +39,7 @@ export interface Model {
   readonly provenance: Provenance
 }
 
-const MAGIC = utf8("CONSILIUM MODEL\n")
 const VERSION = 1
-const DIGEST_BYTES = 32
-const FLAG = /^[a-z0-9]+(-[a-z0-9]+)*$/
-const FLAG_BYTES = 64
 
 const littleEndian = (values: Float64Array): Uint8Array => {
   const out = new Uint8Array(8 * values.length)
@@ -80,24 +75,14 @@ const tensorCodec = record({
   data: bytes(8 * MAX_INPUTS),
 })
 
-const flagCodec = text(FLAG_BYTES)
-
 const bodyCodec = record({
-  magic: fixedBytes(MAGIC.length),
+  magic: fixedBytes(MODEL_MAGIC.length),
   version: u16,
   architecture: architectureCodec,
   tensors: list(tensorCodec, 16),
   featureNames: list(text(256), MAX_INPUTS),
-  provenance: record({
-    study: text(256),
-    round: u32,
-    flags: sortedBy(flagCodec, utf8, 32),
-  }) satisfies Codec<Provenance>,
+  provenance: provenanceCodec,
 })
-
-const inconsistent = (message: string): never => {
-  throw new ConsiliumError("model/inconsistent", message)
-}
 
 const checkModel = (model: Model): void => {
   checkParameters(model.architecture, model.parameters)
@@ -107,11 +92,7 @@ const checkModel = (model: Model): void => {
     inconsistent(`A model of ${inputs} inputs has ${featureNames.length} feature names.`)
   if (new Set(featureNames).size !== featureNames.length || featureNames.includes(""))
     inconsistent("A feature name is empty or given twice.")
-  if (provenance.study === "") inconsistent("The study of a model has no name.")
-  if (new Set(provenance.flags).size !== provenance.flags.length) inconsistent("A flag is given twice.")
-  for (const flag of provenance.flags)
-    if (!FLAG.test(flag) || flag.length > FLAG_BYTES)
-      inconsistent("A flag is made of lower-case words joined by hyphens, 64 characters at most.")
+  checkProvenance(provenance)
 }
 
 const modelBody = (model: Model): Uint8Array => {
@@ -129,7 +110,7 @@ const modelBody = (model: Model): Uint8Array => {
   })
   const { architecture, featureNames, provenance } = model
   return encode(bodyCodec, {
-    magic: MAGIC,
+    magic: MODEL_MAGIC,
     version: VERSION,
     architecture,
     tensors,
@@ -144,21 +125,14 @@ const modelBody = (model: Model): Uint8Array => {
  *
  * Math: SHA-256-framed("model-file", all bytes of the file but its last 32)
  */
-export const modelHash = (model: Model): Digest => hash("model-file", modelBody(model))
+export const modelHash = (model: Model): Digest => contentHash(modelBody(model))
 
 /**
  * The canonical file of a model: one byte string per model, its content hash as the last 32 bytes.
  * @throws {ConsiliumError} "learning/bad-parameters", "model/inconsistent" or "encoding/bad-value" on a model that
  *   cannot be written
  */
-export const encodeModel = (model: Model): Uint8Array => {
-  const body = modelBody(model)
-  return concatBytes(body, hash("model-file", body))
-}
-
-const unreadable = (message: string): never => {
-  throw new ConsiliumError("model/unreadable", message)
-}
+export const encodeModel = (model: Model): Uint8Array => sealModel(modelBody(model))
 
 /**
  * The model of a file; every byte string that `encodeModel` would not have written is refused.
@@ -166,16 +140,7 @@ const unreadable = (message: string): never => {
  *   "learning/bad-parameters" or "encoding/malformed" on one whose hash is right but whose content is not
  */
 export const decodeModel = (file: Uint8Array): Model => {
-  const split = file.length - DIGEST_BYTES
-  if (split < MAGIC.length + 2 || !equalBytes(file.subarray(0, MAGIC.length), MAGIC))
-    unreadable("These bytes are no Consilium model file.")
-  const body = new Uint8Array(file.subarray(0, split))
-  const version = new DataView(body.buffer).getUint16(MAGIC.length)
-  if (version !== VERSION) unreadable(`A model file has version ${version}; this program reads ${VERSION}.`)
-  if (!equalBytes(hash("model-file", body), file.subarray(split)))
-    unreadable("A model file is cut off or altered: its content hash is not that of its content.")
-
-  const { architecture, tensors, featureNames, provenance } = decode(bodyCodec, body)
+  const { architecture, tensors, featureNames, provenance } = decode(bodyCodec, openModel(file, VERSION))
   const expected = tensorShapes(architecture)
   const wrong = tensors.some(({ name, shape, data }, i) => {
     const wanted = expected[i]

@@ -1,12 +1,17 @@
 import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
+import { encode, f64Array } from "@consilium/base/encoding"
+import { hash } from "@consilium/base/hash"
+import { utf8 } from "@consilium/base/platform"
 import { insecureSeededRandom } from "@consilium/base/testing"
+import type { Study } from "@consilium/federation/study"
+import type { Preparation } from "@consilium/federation/policy"
 import { loadHeartCentre } from "@consilium/records/heart"
 import { loadHeartCsv } from "@consilium/records/heart-csv"
-import type { LabelledRows } from "@consilium/records/rows"
+import { type LabelledRows, rowsByPatient, selectRows } from "@consilium/records/rows"
 import { splitByPatient } from "@consilium/records/split"
-import { fitStandardiser, standardise } from "@consilium/records/standardise"
+import { declaredStandardiser, fitStandardiser, standardise } from "@consilium/records/standardise"
 import type { FacilityFile } from "./config/role-files.js"
 import type { LocalRecords } from "./roles/facility-machine.js"
 
@@ -17,6 +22,10 @@ const HOLD_OUT = 0.34
 export interface RawRecords {
   readonly train: LabelledRows
   readonly holdOut: LabelledRows
+  /** The split for studies with differential privacy: on which side a patient is depends on nobody else's rows. */
+  readonly independent: { readonly train: LabelledRows; readonly holdOut: LabelledRows }
+  /** Whether reading the file judged the rows together, for instance how they are coded. */
+  readonly preparation: Preparation
   /** What a person should know about the file. No patient's value. */
   readonly warnings: readonly string[]
 }
@@ -42,19 +51,62 @@ export const readRecords = async (
     )
   }
   if (records.format === "uci-heart") {
-    const { train, test } = loadHeartCentre(records.centre, bytes)
-    return { train, holdOut: test, warnings: [] }
+    const { train, test: holdOut } = loadHeartCentre(records.centre, bytes)
+    return { train, holdOut, independent: { train, holdOut }, preparation: "declared", warnings: [] }
   }
-  const { rows, warnings } = loadHeartCsv(path, bytes)
+  const { coding, target } = records
+  const { rows, warnings, synthetic } = loadHeartCsv(path, bytes, { coding, target })
   const split = splitByPatient(rows, {
     testShare: HOLD_OUT,
     random: insecureSeededRandom(facility, "hold-out"),
   })
-  return { train: split.train, holdOut: split.test, warnings: warnings.map((warning) => warning.message) }
+  return {
+    train: split.train,
+    holdOut: split.test,
+    independent: splitApart(facility, rows),
+    preparation: synthetic || (coding !== "auto" && target !== "auto") ? "declared" : "own-statistics",
+    warnings: warnings.map((warning) => warning.message),
+  }
 }
 
-/** Scales both sides by the training rows' own mean and deviation, which never leave the facility. */
-export const prepare = ({ train, holdOut }: RawRecords): LocalRecords => {
-  const scale = fitStandardiser(train)
-  return { featureNames: train.names, train: standardise(scale, train), holdOut: standardise(scale, holdOut) }
+/**
+ * Puts each patient on the side that a hash of its own rows says. With differential privacy a patient who comes or goes
+ * must not move others to the other side, as a shuffle of all of them would.
+ *
+ * Math: held out with probability 0.34 to within 2^-32, taking the hash as random
+ */
+const splitApart = (facility: string, rows: LabelledRows): RawRecords["independent"] => {
+  const sides: [number[], number[]] = [[], []]
+  for (const places of rowsByPatient(rows).values()) {
+    const own = selectRows(rows, places)
+    const values = encode(f64Array(1 << 26), Float64Array.of(...own.features, ...own.labels))
+    const digest = hash("hold-out", utf8(facility), values)
+    const draw = new DataView(digest.buffer, digest.byteOffset).getUint32(0) / 2 ** 32
+    sides[draw < HOLD_OUT ? 1 : 0].push(...places)
+  }
+  const [train, holdOut] = sides.map((places) => selectRows(rows, places.sort((a, b) => a - b)))
+  return { train: train as LabelledRows, holdOut: holdOut as LabelledRows }
+}
+
+/**
+ * Scales both sides. Without differential privacy by the training rows' own mean and deviation, which never leave the
+ * facility; with it by the constants that the study declares, since figures of patients would have to be paid for.
+ */
+export const prepare = (raw: RawRecords, study?: Pick<Study, "privacy" | "model">): LocalRecords => {
+  const { train, holdOut } = study?.privacy ? raw.independent : raw
+  const scale = study?.privacy
+    ? declaredStandardiser(
+        study.privacy.standardise.map((constants, i) => ({
+          name: study.model.features[i] as string,
+          ...constants,
+        })),
+      )
+    : fitStandardiser(train)
+  return {
+    featureNames: train.names,
+    train: standardise(scale, train),
+    holdOut: standardise(scale, holdOut),
+    patients: train.patients,
+    preparation: study?.privacy ? raw.preparation : "own-statistics",
+  }
 }

@@ -1,410 +1,442 @@
 import { mkdtemp, rm } from "node:fs/promises"
-import https from "node:https"
+import net from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { connect } from "node:tls"
-import { encode } from "@consilium/base/encoding"
-import { isConsiliumError } from "@consilium/base/errors"
-import { systemRandom } from "@consilium/base/random"
+import { decode } from "@consilium/base/encoding"
 import { milliseconds } from "@consilium/base/units"
-import { type Envelope, pack } from "@consilium/federation/messages"
-import { Directory, type Participant, participantId, type Role } from "@consilium/federation/roster"
+import type { Envelope } from "@consilium/federation/messages"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
-import type { ParticipantKeys } from "../src/identity/keys.js"
-import { parseAddress } from "../src/identity/names.js"
-import { type TlsIdentity, tlsClientOptions } from "../src/identity/tls.js"
-import { LOOPBACK, reserveAddress } from "../src/transport/address.js"
 import { Mailbox } from "../src/transport/mailbox.js"
-import { ParentClient } from "../src/transport/parent-client.js"
-import { ParentServer } from "../src/transport/parent-server.js"
-import { Relay } from "../src/transport/relay.js"
-import { MAX_PARCEL_BYTES, PARCEL_TYPE, parcelCodec } from "../src/transport/wire.js"
-import { type TestStudy, testStudy } from "./identity-study.js"
+import type { StudyDoor } from "../src/transport/parent-server.js"
+import { offersCodec, parcelCodec, receiptCodec } from "../src/transport/wire.js"
+import { testStudy } from "./identity-study.js"
+import { message, until, words } from "./runner-bench.js"
+import { heavy, line, say } from "./runner-machine.js"
+import { ask, OTHER_STUDY, parcel, World } from "./transport-world.js"
 
-interface Member {
-  readonly keys: ParticipantKeys
-  readonly identity: TlsIdentity
-  readonly participant: Participant
-}
-
-const STUDY = new Uint8Array(32).fill(7)
-
-let folder = ""
-let study: TestStudy
-const members = new Map<string, Member>()
-
-const enrol = async (name: string, role: Role, parent: string | null, address: string): Promise<void> => {
-  const { keys, identity } = await study.member(name, role)
-  members.set(name, {
-    keys,
-    identity,
-    participant: {
-      id: participantId(name),
-      name,
-      role,
-      parent: parent === null ? null : participantId(parent),
-      address,
-      signingKey: keys.signingKey,
-      sealingKey: keys.sealingKey,
-      tlsKeyHash: keys.tlsKeyHash,
-    },
-  })
-}
-const member = (name: string): Member => members.get(name) as Member
-const directory = (): Directory =>
-  new Directory({ study: STUDY, issuedAt: 0, participants: [...members.values()].map((m) => m.participant) })
-
-const message = (from: string, to: string, text: string, of = STUDY): Envelope =>
-  pack(of, participantId(from), participantId(to), { type: "ended", reason: text }, member(from).keys.sign)
-
-/** One raw request to a parent, as some identity or as nobody. */
-const request = (
-  parent: Participant,
-  identity: TlsIdentity | null,
-  options: { method?: string; path?: string; body?: Uint8Array; type?: string },
-): Promise<{ status: number; body: string }> =>
-  new Promise((resolve, reject) => {
-    const { host, port } = parseAddress(parent.address)
-    const tls = identity
-      ? tlsClientOptions(identity, parent.name)
-      : { rejectUnauthorized: false, minVersion: "TLSv1.3" as const }
-    const call = https.request(
-      {
-        host,
-        port,
-        method: options.method ?? "POST",
-        path: options.path ?? "/v1/messages",
-        agent: false,
-        headers: options.body
-          ? { "content-type": options.type ?? PARCEL_TYPE, "content-length": options.body.length }
-          : {},
-        ...tls,
-      },
-      (response) => {
-        let body = ""
-        response.on("data", (chunk) => {
-          body += chunk
-        })
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body }))
-      },
-    )
-    call.on("error", reject)
-    call.end(options.body ? Buffer.from(options.body) : undefined)
-  })
-
-const parcel = (envelopes: readonly Envelope[], first = 1, sender = new Uint8Array(16)): Uint8Array =>
-  encode(parcelCodec, { sender, first, envelopes })
-
+let world: World
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "consilium-transport-"))
-  study = await testStudy(folder)
-  const addresses = new Map<string, string>()
-  for (const name of ["leader", "fog-1", "fog-2"]) {
-    const reserved = await reserveAddress(LOOPBACK, [0])
-    addresses.set(name, reserved.address)
-    await reserved.close()
-  }
-  await enrol("leader", "leader", null, addresses.get("leader") as string)
-  await enrol("fog-1", "fog", "leader", addresses.get("fog-1") as string)
-  await enrol("fog-2", "fog", "leader", addresses.get("fog-2") as string)
-  await enrol("north", "facility", "fog-1", "")
-  await enrol("south", "facility", "fog-1", "")
-  await enrol("east", "facility", "fog-2", "")
+  world = await World.make()
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => world.close())
+afterEach(() => world.clear())
 
-const closing: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-const serve = async (
-  name: string,
-  receive: (envelopes: readonly Envelope[]) => Promise<void> | void,
-): Promise<ParentServer> => {
-  const { host, port } = parseAddress(member(name).participant.address)
-  const server = await ParentServer.start({
-    directory: directory(),
-    me: member(name).participant,
-    identity: member(name).identity,
-    address: await reserveAddress([host], [port]),
-    receive: async (_child, envelopes) => receive(envelopes),
-  })
-  closing.push(() => server.close())
-  return server
-}
-
-const client = (
-  name: string,
-  parent: string,
-  receive: (envelopes: readonly Envelope[]) => Promise<void> | void = () => undefined,
-): ParentClient => {
-  const made = new ParentClient({
-    identity: member(name).identity,
-    parent: member(parent).participant,
-    receive: async (envelopes) => receive(envelopes),
-  })
-  closing.push(() => made.close())
-  return made
-}
-
-const until = async (holds: () => boolean): Promise<void> => {
-  const deadline = Date.now() + 10_000
-  while (!holds()) {
-    if (Date.now() > deadline) throw new Error("did not happen within 10 s")
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
-const reasons = (envelopes: readonly Envelope[]): string[] =>
-  envelopes.map((envelope) => Buffer.from(envelope.body).toString("latin1").slice(5))
+const texts = (what: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${what} ${i}`)
+const up = (...said: string[]): Envelope[] => said.map((text) => message("clinic-1", "fog-1", line(text)))
 
 describe("an edge", () => {
   it("carries messages both ways, in order, each once", async () => {
-    const up: Envelope[] = []
-    const down: Envelope[] = []
-    const server = await serve("fog-1", (envelopes) => void up.push(...envelopes))
-    const child = client("north", "fog-1", (envelopes) => void down.push(...envelopes))
-    void child.poll()
-    for (let i = 0; i < 300; i++) {
-      child.send(message("north", "leader", `up ${i}`))
-      server.put(member("north").participant, message("leader", "north", `down ${i}`))
-    }
-    await until(() => up.length >= 300 && down.length >= 300)
-    expect(reasons(up)).toEqual(Array.from({ length: 300 }, (_, i) => `up ${i}`))
-    expect(reasons(down)).toEqual(Array.from({ length: 300 }, (_, i) => `down ${i}`))
-    await child.leave(milliseconds(5000))
-    await server.drained(milliseconds(5000))
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const clinic = await world.child("clinic-1", "fog-1")
+    const fogId = world.named("fog-1").id
+    const clinicId = world.named("clinic-1").id
+    await Promise.all([
+      ...texts("up", 300).map((text) => clinic.runner.post(say(fogId, line(text)))),
+      ...texts("down", 300).map((text) => fog.runner.post(say(clinicId, line(text)))),
+    ])
+    const heardAt = (side: typeof fog, from: string): string[] =>
+      side.machine.heard.filter((what) => what.startsWith(`${from}: `))
+    await until(() => heardAt(fog, "clinic-1").length === 300 && heardAt(clinic, "fog-1").length === 300)
+    expect(heardAt(fog, "clinic-1")).toEqual(texts("up", 300).map((text) => `clinic-1: ${text}`))
+    expect(heardAt(clinic, "fog-1")).toEqual(texts("down", 300).map((text) => `fog-1: ${text}`))
+    await until(() => clinic.runner.mailbox(world.named("fog-1")).empty)
+    await until(() => fog.runner.mailbox(world.named("clinic-1")).empty)
+    expect(clinic.told).toEqual([])
   })
 
-  it("waits for a parent that is not there yet, and goes on when it is back", async () => {
-    const up: Envelope[] = []
-    const told: boolean[] = []
-    const child = new ParentClient({
-      identity: member("north").identity,
-      parent: member("fog-1").participant,
-      receive: async () => undefined,
-      onConnection: (isUp) => told.push(isUp),
-    })
-    closing.push(() => child.close())
-    child.send(message("north", "leader", "early"))
-    await until(() => told.includes(false))
-    await serve("fog-1", (envelopes) => void up.push(...envelopes))
-    await until(() => told.length === 2)
-    expect(told).toEqual([false, true])
-    expect(reasons(up)).toEqual(["early"])
+  it("keeps two studies over one connection apart", async () => {
+    const studies = [undefined, OTHER_STUDY]
+    const fogs = await Promise.all(studies.map((study) => world.open("fog-1", study)))
+    await world.serve("fog-1", () => fogs.map(({ runner }) => runner))
+    const clinics = await Promise.all(
+      studies.map((study) => world.child("clinic-1", "fog-1", study ? { study } : {})),
+    )
+    await Promise.all(
+      clinics.flatMap(({ runner }, i) =>
+        texts(`study ${i}`, 20).map((text) => runner.post(say(world.named("fog-1").id, line(text)))),
+      ),
+    )
+    await until(() => fogs.every(({ machine }) => machine.heard.length === 20))
+    for (const [i, { machine }] of fogs.entries())
+      expect(machine.heard).toEqual(texts(`study ${i}`, 20).map((text) => `clinic-1: ${text}`))
+  })
+
+  it("waits for a parent that is not there yet, and says so once", async () => {
+    const clinic = await world.child("clinic-1", "fog-1")
+    await clinic.runner.post(say(world.named("fog-1").id, line("early")))
+    await until(() => clinic.told.length > 0)
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    await until(() => clinic.told.length === 2 && fog.machine.heard.length === 1)
+    expect(clinic.told).toEqual([
+      { up: false, detail: "ECONNREFUSED" },
+      { up: true, detail: "" },
+    ])
+    expect(fog.machine.heard).toEqual(["clinic-1: early"])
+  })
+
+  it("loses and repeats nothing when either side is killed in the middle", async () => {
+    let fog = await world.open("fog-1")
+    let server = await world.serve("fog-1", () => [fog.runner])
+    let clinic = await world.child("clinic-1", "fog-1")
+    const clinicId = world.named("clinic-1").id
+    const fogId = world.named("fog-1").id
+    for (let n = 0; n < 6; n++) {
+      const posts = [
+        ...texts(`up ${n}`, 10).map((text) => clinic.runner.post(say(fogId, line(text)))),
+        ...texts(`down ${n}`, 10).map((text) => fog.runner.post(say(clinicId, line(text)))),
+      ]
+      // what is posted is durable here; where it has come on its way is left to chance
+      await Promise.all(posts)
+      await new Promise((resolve) => setTimeout(resolve, 7 * n))
+      if (n % 2 === 0) {
+        fog.runner.stop()
+        await server.close()
+        fog = await world.open("fog-1")
+        server = await world.serve("fog-1", () => [fog.runner])
+      } else {
+        clinic.kill()
+        clinic = await world.child("clinic-1", "fog-1")
+      }
+    }
+    const from = (heard: readonly string[], name: string) =>
+      heard.filter((what) => what.startsWith(`${name}: `))
+    await until(
+      () =>
+        from(fog.machine.heard, "clinic-1").length >= 60 && from(clinic.machine.heard, "fog-1").length >= 60,
+    )
+    const all = (what: string): string[] =>
+      Array.from({ length: 6 }, (_, n) => texts(`${what} ${n}`, 10)).flat()
+    expect(from(fog.machine.heard, "clinic-1")).toEqual(all("up").map((text) => `clinic-1: ${text}`))
+    expect(from(clinic.machine.heard, "fog-1")).toEqual(all("down").map((text) => `fog-1: ${text}`))
   })
 
   it("takes a repeated post once, and refuses one after a gap", async () => {
-    const up: Envelope[] = []
-    await serve("fog-1", (envelopes) => void up.push(...envelopes))
-    const post = (first: number, ...texts: string[]) =>
-      request(member("fog-1").participant, member("north").identity, {
-        body: parcel(
-          texts.map((text) => message("north", "leader", text)),
-          first,
-        ),
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const path = `/v1/studies/${fog.runner.id}/messages`
+    const post = async (first: number, ...said: string[]) =>
+      ask(world, "fog-1", world.identity("clinic-1"), {
+        method: "POST",
+        path,
+        body: parcel(up(...said), first),
       })
-    expect((await post(1, "a", "b")).status).toBe(204)
-    expect((await post(1, "a", "b")).status).toBe(204)
-    expect((await post(2, "b", "c")).status).toBe(204)
-    const gap = await post(9, "z")
-    expect(gap.status).toBe(400)
-    expect(JSON.parse(gap.body)).toMatchObject({ title: "network/gap", status: 400 })
-    expect(reasons(up)).toEqual(["a", "b", "c"])
+    const taken = async (first: number, ...said: string[]): Promise<number> =>
+      decode(receiptCodec, (await post(first, ...said)).body).taken
+    expect(await taken(1)).toBe(0)
+    expect(await taken(1, "a", "b")).toBe(2)
+    expect(await taken(1, "a", "b")).toBe(2)
+    expect(await taken(2, "b", "c")).toBe(3)
+    expect(await taken(1, "a")).toBe(3)
+    expect(await post(5, "z")).toMatchObject({ status: 409, problem: { title: "network/gap" } })
+    expect(await taken(9)).toBe(3)
+    expect(fog.machine.heard).toEqual(["clinic-1: a", "clinic-1: b", "clinic-1: c"])
   })
-})
 
-describe("hostile input on a parent's port", () => {
-  it("is answered with a typed refusal, delivers nothing, and leaves the server serving", async () => {
-    const up: Envelope[] = []
-    await serve("fog-1", (envelopes) => void up.push(...envelopes))
-    const parent = member("fog-1").participant
-    const north = member("north").identity
-    const codeOf = async (identity: TlsIdentity, body: Uint8Array, type?: string): Promise<string> => {
-      const answer = await request(parent, identity, type === undefined ? { body } : { body, type })
-      expect(answer.status).toBeGreaterThanOrEqual(400)
-      return answer.body === "" ? String(answer.status) : (JSON.parse(answer.body) as { title: string }).title
+  it("holds what waits for a child until the child says that it has it", async () => {
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const clinic = world.named("clinic-1")
+    for (const text of ["a", "b", "c"]) await fog.runner.post(say(clinic.id, line(text)))
+    const get = (after: number) =>
+      ask(world, "fog-1", world.identity("clinic-1"), {
+        path: `/v1/studies/${fog.runner.id}/messages?after=${after}&wait=0`,
+      })
+    const got = async (after: number) => {
+      const { first, envelopes } = decode(parcelCodec, (await get(after)).body)
+      return [first, ...envelopes.map(words)]
     }
-    const good = parcel([message("north", "leader", "x")])
-    const flipped = good.slice()
-    flipped[20] = 0xff
-    expect(await codeOf(north, systemRandom.bytes(500))).toMatch(/^encoding\//)
-    expect(await codeOf(north, good.subarray(0, good.length - 1))).toBe("encoding/malformed")
-    expect(await codeOf(north, new Uint8Array([...good, 0]))).toBe("encoding/malformed")
-    expect(await codeOf(north, flipped)).toMatch(/^(encoding|network)\//)
-    // a length far beyond what follows must not be allocated
-    expect(
-      await codeOf(
-        north,
-        encode(parcelCodec, { sender: new Uint8Array(16), first: 1, envelopes: [] }).map((b, i) =>
-          i >= 24 ? 0xff : b,
-        ),
-      ),
-    ).toMatch(/^encoding\//)
-    expect(await codeOf(north, good, "text/plain")).toBe("415")
-    // in the name of a sibling, of somebody above, of nobody
-    expect(await codeOf(north, parcel([message("south", "leader", "x")]))).toBe("identity/bad-signature")
-    expect(await codeOf(north, parcel([message("leader", "north", "x")]))).toBe("identity/bad-signature")
-    expect(
-      await codeOf(north, parcel([{ ...message("north", "leader", "x"), from: new Uint8Array(16).fill(9) }])),
-    ).toBe("identity/bad-signature")
-    expect(await codeOf(north, parcel([message("north", "leader", "x", new Uint8Array(32))]))).toBe(
-      "round/unexpected",
-    )
-    // enrolled, but no child of this fog
-    expect(await codeOf(member("east").identity, parcel([message("east", "leader", "x")]))).toBe(
-      "identity/unknown-participant",
-    )
-    expect(await codeOf(member("leader").identity, good)).toBe("identity/unknown-participant")
-    expect((await request(parent, north, { method: "GET", path: "/v1/messages?after=-1" })).status).toBe(400)
-    expect((await request(parent, north, { method: "GET", path: "/v1/nothing" })).status).toBe(404)
-    expect(up).toEqual([])
-    expect((await request(parent, north, { body: good })).status).toBe(204)
-    expect(reasons(up)).toEqual(["x"])
+    expect(await got(0)).toEqual([1, "fog-1: a", "fog-1: b", "fog-1: c"])
+    expect(await got(0)).toEqual([1, "fog-1: a", "fog-1: b", "fog-1: c"])
+    expect(await got(2)).toEqual([3, "fog-1: c"])
+    expect(await got(2)).toEqual([3, "fog-1: c"])
+    expect(fog.runner.mailbox(clinic).acknowledged).toBe(2)
+    for (const after of [1, 0, 4])
+      expect(await get(after)).toMatchObject({ status: 409, problem: { title: "network/gap" } })
+    expect(await got(3)).toEqual([4])
+    expect(fog.runner.mailbox(clinic).empty).toBe(true)
   })
 
-  it("of a size beyond the limit is refused before it is read", async () => {
-    await serve("fog-1", () => undefined)
-    const parent = member("fog-1").participant
-    const { host, port } = parseAddress(parent.address)
-    const status = await new Promise<string>((resolve, reject) => {
-      const socket = connect(
-        { host, port, ...tlsClientOptions(member("north").identity, parent.name) },
-        () => {
-          socket.write(
-            `POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Type: ${PARCEL_TYPE}\r\nContent-Length: ${MAX_PARCEL_BYTES + 1}\r\n\r\n`,
-          )
-        },
+  it("answers a poll as soon as there is something, and ends the oldest of too many", async () => {
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const poll = () =>
+      ask(world, "fog-1", world.identity("clinic-1"), {
+        path: `/v1/studies/${fog.runner.id}/messages?after=0`,
+      }).then(
+        ({ body }) => decode(parcelCodec, body).envelopes.map(words).join(),
+        () => "cut off",
       )
-      socket.once("data", (data) => {
-        resolve(data.toString("latin1").slice(9, 12))
-        socket.destroy()
-      })
-      socket.once("error", reject)
-    })
-    expect(status).toBe("413")
+    const polls = [poll()]
+    for (let n = 0; n < 3; n++) {
+      await new Promise((resolve) => setTimeout(resolve, 60))
+      polls.push(poll())
+    }
+    expect(await Promise.all(polls.slice(0, 2))).toEqual(["cut off", "cut off"])
+    await fog.runner.post(say(world.named("clinic-1").id, line("now")))
+    expect(await Promise.all(polls.slice(2))).toEqual(["fog-1: now", "fog-1: now"])
   })
 
-  it("without a certificate, or with one of another authority, does not get through TLS", async () => {
-    await serve("fog-1", () => undefined)
-    const parent = member("fog-1").participant
-    await expect(request(parent, null, { method: "GET" })).rejects.toThrow()
-    const elsewhere = await mkdtemp(join(tmpdir(), "consilium-elsewhere-"))
-    closing.push(() => rm(elsewhere, { recursive: true, force: true }))
-    const foreign = await (await testStudy(elsewhere)).member("north", "facility")
-    await expect(
-      request(
-        parent,
-        { ...foreign.identity, caCertificate: member("north").identity.caCertificate },
-        { method: "GET" },
-      ),
-    ).rejects.toThrow()
+  it("offers each child its studies, and new ones as they come", async () => {
+    const fog = await world.open("fog-1")
+    const other = await world.open("fog-1", OTHER_STUDY)
+    const doors: StudyDoor[] = []
+    await world.serve("fog-1", () => doors)
+    const offered = async (name: string, known = 0): Promise<string[]> => {
+      const { body } = await ask(world, "fog-1", world.identity(name), { path: `/v1/studies?known=${known}` })
+      return decode(offersCodec, body).map(({ study }) => Buffer.from(study).toString("hex"))
+    }
+    expect(await offered("clinic-1")).toEqual([])
+    doors.push(fog.runner)
+    expect(await offered("clinic-1")).toEqual([fog.runner.id])
+    expect(await offered("clinic-2")).toEqual([])
+    const waiting = offered("clinic-1", 1)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    doors.push(other.runner)
+    expect(await waiting).toEqual([fog.runner.id, other.runner.id])
+    expect(await world.link("clinic-1", "fog-1").studies(0)).toHaveLength(2)
+  })
+
+  it("goes on with the others when one child does not fetch", async () => {
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const large: Envelope = { ...(up("x")[0] as Envelope), body: new Uint8Array(64 << 20) }
+    for (let n = 0; n < 5; n++) fog.runner.mailbox(world.named("clinic-3")).put(large)
+    const before = fog.runner.head
+    const post = (first: number, envelope: Envelope) =>
+      ask(world, "fog-1", world.identity("clinic-1"), {
+        method: "POST",
+        path: `/v1/studies/${fog.runner.id}/messages`,
+        body: parcel([envelope], first),
+      })
+    const refused = await post(1, message("clinic-1", "clinic-3", line("more")))
+    expect(refused).toMatchObject({
+      status: 503,
+      headers: { "retry-after": "1" },
+      problem: { title: "network/overloaded" },
+    })
+    expect(fog.runner.head).toEqual(before)
+    expect((await post(1, up("for the fog")[0] as Envelope)).status).toBe(200)
+  })
+
+  it("tells the parent what it has before it leaves", async () => {
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const clinic = await world.child("clinic-1", "fog-1")
+    await fog.runner.post(say(world.named("clinic-1").id, line("last")))
+    await until(() => clinic.machine.heard.includes("fog-1: last"))
+    await clinic.runner.post(say(world.named("fog-1").id, line("goodbye")))
+    await clinic.study.leave(milliseconds(5000))
+    expect(fog.machine.heard).toContain("clinic-1: goodbye")
+    expect(fog.runner.mailbox(world.named("clinic-1")).empty).toBe(true)
+  })
+
+  it("works for a participant whose clock is an hour off, either way", async () => {
+    for (const skew of [-3_600_000, 3_600_000]) {
+      const bench = await world.bench("clinic-1")
+      bench.skew = skew
+      const fog = await world.open("fog-1")
+      // the fog's clock, too, judges certificates: they are valid from an hour before they were issued
+      await world.serve("fog-1", () => [fog.runner], { now: () => Date.now() + skew * 0.99 })
+      const clinic = await world.child("clinic-1", "fog-1")
+      await clinic.runner.post(say(world.named("fog-1").id, line("on time")))
+      await until(() => fog.machine.heard.includes("clinic-1: on time"))
+      await world.clear()
+    }
   })
 })
 
-describe("a client", () => {
+describe("a child", () => {
   it("does not speak to another participant that answers at its parent's address", async () => {
-    const up: Envelope[] = []
-    const { host, port } = parseAddress(member("fog-1").participant.address)
-    const impostor = await ParentServer.start({
-      directory: directory(),
-      me: member("fog-2").participant,
-      identity: member("fog-2").identity,
-      address: await reserveAddress([host], [port]),
-      receive: async (_child, envelopes) => void up.push(...envelopes),
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner], { identity: world.identity("fog-2") })
+    const clinic = await world.child("clinic-1", "fog-1")
+    await clinic.runner.post(say(world.named("fog-1").id, line("for fog-1 only")))
+    await until(() => clinic.told.length > 0)
+    expect(clinic.told[0]?.detail).toContain("The other side is not fog-1.")
+    expect(fog.machine.heard).toEqual([])
+  })
+
+  it("tells of a parent that talks nonsense, asks on, and takes nothing of it", async () => {
+    const fog = await world.open("fog-1")
+    let mad = true
+    const box = new Mailbox(7, [message("fog-1", "clinic-1", line("out of the blue"))])
+    const door: StudyDoor = {
+      id: fog.runner.id,
+      directory: fog.runner.directory,
+      signedRoster: fog.runner.signedRoster,
+      take: (child, first, envelopes) => fog.runner.take(child, first, envelopes),
+      acknowledge: (child, upTo) => (mad ? undefined : fog.runner.acknowledge(child, upTo)),
+      mailbox: (child) => (mad ? box : fog.runner.mailbox(child)),
+    }
+    await world.serve("fog-1", () => [door])
+    const clinic = await world.child("clinic-1", "fog-1")
+    await until(() => clinic.told.length > 0)
+    expect(clinic.told[0]?.detail).toContain("Message 7 of fog-1 came after message 0.")
+    mad = false
+    await fog.runner.post(say(world.named("clinic-1").id, line("hello")))
+    await until(() => clinic.machine.heard.length > 0)
+    expect(clinic.machine.heard).toEqual(["fog-1: hello"])
+    expect(clinic.told.at(-1)?.up).toBe(true)
+  })
+
+  it("comes through a network that cuts connections at any byte", async () => {
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const target = world.named("fog-1").address.split(":")
+    let budget = 900
+    const proxy = net.createServer((near) => {
+      const far = net.connect(Number(target[1]), target[0])
+      const left = { bytes: budget }
+      budget = budget * 1.4 + 137
+      const cut = (): void => {
+        near.destroy()
+        far.destroy()
+      }
+      const pipe = (from: net.Socket, to: net.Socket): void => {
+        from.on("data", (data) => {
+          to.write(data.subarray(0, Math.max(0, left.bytes)))
+          left.bytes -= data.length
+          if (left.bytes <= 0) to.end(cut)
+        })
+        from.on("error", cut)
+        from.on("close", cut)
+      }
+      pipe(near, far)
+      pipe(far, near)
     })
-    closing.push(() => impostor.close())
-    const told: string[] = []
-    const child = new ParentClient({
-      identity: member("north").identity,
-      parent: member("fog-1").participant,
-      receive: async () => undefined,
-      onConnection: (_up, detail) => told.push(detail),
-    })
-    closing.push(() => child.close())
-    child.send(message("north", "leader", "for fog-1 only"))
-    await until(() => told.length > 0)
-    expect(told[0]).toContain("The other side is not fog-1.")
-    expect(up).toEqual([])
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve))
+    const { port } = proxy.address() as net.AddressInfo
+    const clinic = await world.child("clinic-1", "fog-1", { address: `127.0.0.1:${port}` })
+    try {
+      await Promise.all(
+        texts("up", 40).map((text) => clinic.runner.post(say(world.named("fog-1").id, line(text)))),
+      )
+      for (const text of texts("down", 40)) await fog.runner.post(say(world.named("clinic-1").id, line(text)))
+      const got = (): number => clinic.machine.heard.filter((what) => what.startsWith("fog-1: ")).length
+      await until(() => got() >= 40 && fog.machine.heard.filter((w) => w.startsWith("clinic")).length >= 40)
+      expect(fog.machine.heard.filter((what) => what.startsWith("clinic"))).toEqual(
+        texts("up", 40).map((text) => `clinic-1: ${text}`),
+      )
+      expect(got()).toBe(40)
+    } finally {
+      clinic.kill()
+      proxy.close()
+    }
   })
 })
 
 describe("a mailbox", () => {
-  it("holds what is not acknowledged, forgets what is, and has a limit", async () => {
+  const ALL = { envelopes: 10, bytes: 1 << 20 }
+  const inside = async (box: Mailbox, limit = ALL): Promise<string[]> =>
+    (await box.next(limit, milliseconds(0))).envelopes.map(words)
+
+  it("holds what is not acknowledged and forgets what is", async () => {
     const box = new Mailbox()
-    for (const text of ["a", "b", "c"]) box.put(message("leader", "north", text))
-    expect(reasons((await box.take(0, 2, milliseconds(0))).envelopes)).toEqual(["a", "b"])
-    expect(await box.take(1, 10, milliseconds(0))).toMatchObject({ first: 2 })
-    expect(reasons((await box.take(2, 10, milliseconds(0))).envelopes)).toEqual(["c"])
-    expect((await box.take(3, 10, milliseconds(0))).envelopes).toEqual([])
+    for (const envelope of up("a", "b", "c")) box.put(envelope)
+    expect(await inside(box, { envelopes: 2, bytes: 1 << 20 })).toEqual(["clinic-1: a", "clinic-1: b"])
+    box.acknowledge(1)
+    expect(await box.next(ALL, milliseconds(0))).toMatchObject({ first: 2 })
+    for (const wrong of [0, 4])
+      expect(() => box.acknowledge(wrong)).toThrow("A neighbour says it has everything")
+    box.acknowledge(3)
     expect(box.empty).toBe(true)
-    const heavy: Envelope = { ...message("leader", "north", "x"), body: new Uint8Array(60 << 20) }
-    for (let i = 0; i < 4; i++) box.put(heavy)
-    expect(() => box.put(heavy)).toThrow(
-      expect.toSatisfy((e: unknown) => isConsiliumError(e, "network/overloaded")),
-    )
+    expect(await box.next(ALL, milliseconds(0))).toEqual({ first: 4, envelopes: [] })
   })
 
-  it("wakes who waits when something comes", async () => {
+  it("makes the same parcel of an envelope that is too large for others, whatever waits around it", async () => {
+    const large = message("clinic-1", "fog-1", heavy("large", 3000))
+    const alone = new Mailbox(5, [large])
+    const limit = { envelopes: 10, bytes: 2000 }
+    expect(await alone.next(limit, milliseconds(0))).toEqual({ first: 5, envelopes: [large] })
+    const among = new Mailbox(4, up("before"))
+    among.put(large)
+    for (const envelope of up("after", "later")) among.put(envelope)
+    expect(await inside(among, limit)).toEqual(["clinic-1: before"])
+    among.acknowledge(4)
+    expect(await among.next(limit, milliseconds(0))).toEqual({ first: 5, envelopes: [large] })
+    among.acknowledge(5)
+    expect(await inside(among, limit)).toEqual(["clinic-1: after", "clinic-1: later"])
+  })
+
+  it("keeps to the bytes of a parcel as it is encoded", async () => {
+    const box = new Mailbox(
+      1,
+      texts("line", 50).flatMap((text) => up(text)),
+    )
+    for (const bytes of [600, 1000, 5000]) {
+      const { envelopes } = await box.next({ envelopes: 1000, bytes }, milliseconds(0))
+      const encoded = parcel(envelopes).length
+      expect(encoded).toBeLessThanOrEqual(bytes + 64)
+      expect(encoded).toBeGreaterThan(bytes - 250)
+    }
+  })
+
+  it("is overfull by bytes or by number", () => {
     const box = new Mailbox()
-    const taken = box.take(0, 10, milliseconds(10_000))
-    box.put(message("leader", "north", "now"))
-    expect(reasons((await taken).envelopes)).toEqual(["now"])
+    const small = up("x")[0] as Envelope
+    for (let n = 0; n <= 32_768; n++) box.put(small)
+    expect(box.overfull).toBe(true)
+    box.acknowledge(10)
+    expect(box.overfull).toBe(false)
+    for (let n = 0; n < 5; n++) box.put({ ...small, body: new Uint8Array(60 << 20) })
+    expect(box.overfull).toBe(true)
+  })
+
+  it("wakes who waits when something comes, or when it is closed", async () => {
+    const box = new Mailbox()
+    const waiting = box.next(ALL, milliseconds(10_000))
+    for (const envelope of up("now")) box.put(envelope)
+    expect((await waiting).envelopes.map(words)).toEqual(["clinic-1: now"])
+    box.acknowledge(1)
+    const closed = box.next(ALL, milliseconds(10_000))
+    box.close()
+    expect((await closed).envelopes).toEqual([])
   })
 })
 
-describe("a relay", () => {
-  it("delivers what is its own, passes on what is not, and drops what is not signed", () => {
-    const delivered: string[] = []
-    const refused: string[] = []
-    const down: [string, Envelope][] = []
-    const up: Envelope[] = []
-    const relay = new Relay({
-      directory: directory(),
-      me: member("fog-1").participant,
-      keys: member("fog-1").keys,
-      deliver: (deliveries) => delivered.push(...deliveries.map((d) => d.from.name)),
-      refused: (about, error) => refused.push(`${about.name} ${error.code}`),
-    })
-    relay.connect({
-      toChild: (child, envelope) => down.push([child.name, envelope]),
-      toParent: (envelope) => up.push(envelope),
-    })
-    const forged = { ...message("north", "fog-1", "x"), signature: new Uint8Array(64) }
-    const altered = { ...message("north", "leader", "x"), body: message("north", "leader", "y").body }
-    relay.fromChild([
-      message("north", "fog-1", "mine"),
-      message("north", "east", "far"),
-      message("north", "south", "near"),
-      forged,
-      altered,
-    ])
-    expect(delivered).toEqual(["north"])
-    expect(reasons(up)).toEqual(["far"])
-    expect(down.map(([name]) => name)).toEqual(["south"])
-    expect(refused).toEqual(["north identity/bad-signature", "north identity/bad-signature"])
-    const everyone = pack(
-      STUDY,
-      participantId("leader"),
-      new Uint8Array(16),
-      { type: "ended", reason: "all" },
-      member("leader").keys.sign,
-    )
-    relay.fromParent([everyone, message("leader", "south", "one")])
-    expect(down.map(([name]) => name)).toEqual(["south", "north", "south", "south"])
-    expect(delivered).toEqual(["north", "leader"])
-    // only the leader speaks to everyone
-    relay.fromParent([
-      pack(
-        STUDY,
-        participantId("east"),
-        new Uint8Array(16),
-        { type: "ended", reason: "no" },
-        member("east").keys.sign,
-      ),
-    ])
-    expect(down).toHaveLength(4)
-    expect(delivered).toHaveLength(2)
+describe("a parent's port", () => {
+  it("lets nobody in without a certificate, with one of another authority, or with an expired one", async () => {
+    const fog = await world.open("fog-1")
+    await world.serve("fog-1", () => [fog.runner])
+    const own = world.identity("clinic-1")
+    const elsewhere = await mkdtemp(join(tmpdir(), "consilium-elsewhere-"))
+    try {
+      const foreign = await (await testStudy(elsewhere)).member("clinic-1", "facility")
+      const past = await world.authority.at(() => Date.now() - 3 * 86_400_000)
+      const expired = await world.authority.member("clinic-1", "facility", {
+        authority: past,
+        validityDays: 1,
+      })
+      const soon = await world.authority.at(() => Date.now() + 2 * 3_600_000)
+      const early = await world.authority.member("clinic-1", "facility", { authority: soon })
+      for (const identity of [
+        { ...own, certificate: "", key: "" },
+        { ...foreign.identity, caCertificate: own.caCertificate },
+        { ...expired.identity, caCertificate: own.caCertificate },
+        { ...early.identity, caCertificate: own.caCertificate },
+      ])
+        await expect(ask(world, "fog-1", identity, { path: "/v1/studies" })).rejects.toThrow()
+      // an hour's difference is borne
+      const ahead = await world.authority.at(() => Date.now() + 0.95 * 3_600_000)
+      const skewed = await world.authority.member("clinic-1", "facility", { authority: ahead })
+      expect((await ask(world, "fog-1", skewed.identity, { path: "/v1/studies" })).status).toBe(200)
+    } finally {
+      await rm(elsewhere, { recursive: true, force: true })
+    }
+  })
+
+  it("ends what a certificate allows when it expires, on an open connection too", async () => {
+    const fog = await world.open("fog-1")
+    let now = Date.now()
+    await world.serve("fog-1", () => [fog.runner], { now: () => now })
+    const call = () => ask(world, "fog-1", world.identity("clinic-1"), { path: "/v1/studies" })
+    expect((await call()).status).toBe(200)
+    now += 31 * 86_400_000
+    expect(await call()).toMatchObject({ status: 403, problem: { title: "identity/certificate-expired" } })
+    now -= 32 * 86_400_000
+    expect(await call()).toMatchObject({ status: 403, problem: { title: "identity/certificate-refused" } })
   })
 })

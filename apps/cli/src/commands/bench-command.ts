@@ -19,7 +19,9 @@ export const benchCommands = (program: Command): void => {
     .option("--values <n>", "values in each facility's vector", wholeNumber(1, 10_000_000), 1_000_000)
     .option("--facilities <n>", "facilities, two thirds of which and one open", wholeNumber(2, 64), 10)
     .addOption(
-      new Option("--format <form>", "text, or one JSON value on stdout").choices(["text", "json"]).default("text"),
+      new Option("--format <form>", "text, or one JSON value on stdout")
+        .choices(["text", "json"])
+        .default("text"),
     )
     .addHelpText("after", "\nExample:\n  consilium bench sums --values 1000000 --facilities 10 --format json")
     .action(async (options) => (await import("./bench.js")).benchSums(options))

@@ -45,7 +45,9 @@ const line = ({ id, value, unit, bar, peer, ratio }: BenchRow): string => {
   return (
     `${id.padEnd(32)} ${figure.padStart(12)} ${unit.padEnd(12)}` +
     (bar === undefined ? "" : ` bar ${bar}`) +
-    (peer === undefined || ratio === undefined ? "" : ` node-seal ${peer.toFixed(1)}, ${ratio.toFixed(1)} times`)
+    (peer === undefined || ratio === undefined
+      ? ""
+      : ` node-seal ${peer.toFixed(1)}, ${ratio.toFixed(1)} times`)
   )
 }
 

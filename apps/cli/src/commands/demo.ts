@@ -5,13 +5,15 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { Protection, Strategy } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
 import { facilityFileSchema } from "@consilium/node/config/role-files"
-import { readRecords } from "@consilium/node/local-records"
+import { type RawRecords, readRecords } from "@consilium/node/local-records"
 import { readOutcomes } from "@consilium/node/roles/outcome"
 import { baselinesOf, rowOf } from "../demo/baselines.js"
 import { Chaos } from "../demo/chaos.js"
-import { type DemoLayout, type DemoPlan, layOut } from "../demo/layout.js"
+import { type DemoLayout, type DemoPlan, layOut, studyOfPlan } from "../demo/layout.js"
 import { Processes } from "../demo/processes.js"
 import { type DemoReport, reportText } from "../demo/report.js"
+import { DEMO_DELTA } from "../demo/studies.js"
+import { withoutNoise } from "../demo/without-noise.js"
 import { stopSignal } from "./stopping.js"
 
 interface DemoArguments {
@@ -45,16 +47,22 @@ const DEFAULTS = {
 /** The simulated study has no published tuning; averaging gets near the pooled model in ten rounds at this rate. */
 const SIMULATED_RATE = 0.01
 
+/** The budget that `--privacy` names; null for none. */
+const epsilonOf = (privacy: string): number | null => {
+  if (privacy === "off") return null
+  const epsilon = Number(privacy)
+  if (privacy.trim() !== "" && epsilon > 0 && epsilon < Number.POSITIVE_INFINITY) return epsilon
+  throw new ConsiliumError("cli/usage", `--privacy ${JSON.stringify(privacy)} is no budget.`, {
+    remedy: "Say --privacy off, or an epsilon above 0 such as --privacy 8; smaller is more private.",
+  })
+}
+
 const planOf = (options: DemoArguments): DemoPlan => {
-  if (options.privacy !== "off")
-    throw new ConsiliumError(
-      "cli/not-available",
-      `Differential privacy (--privacy ${options.privacy}) is not part of this version.`,
-      {
-        remedy:
-          "Leave --privacy out, or say --privacy off. Without it the final model may tell something of single patients.",
-      },
-    )
+  const epsilon = epsilonOf(options.privacy)
+  if (epsilon !== null && options.fineTune > 0)
+    throw new ConsiliumError("cli/usage", "Fine-tuning adds no noise, so it does not go with --privacy.", {
+      remedy: "Leave --fine-tune out, or say --privacy off.",
+    })
   const defaults = DEFAULTS[options.study]
   const strategy = options.strategy ?? defaults.strategy
   const facilities = options.facilities ?? defaults.facilities
@@ -82,11 +90,27 @@ const planOf = (options: DemoArguments): DemoPlan => {
     strategy,
     learningRate:
       options.learningRate ??
-      (options.study === "simulated" && strategy === "fedavg" ? SIMULATED_RATE : undefined),
+      (options.study === "simulated" && strategy === "fedavg" && epsilon === null
+        ? SIMULATED_RATE
+        : undefined),
     fineTuneSteps: options.fineTune,
     protection: options.protection,
+    epsilon,
   }
 }
+
+/** The same study without noise. */
+const quietly = (plan: DemoPlan): DemoPlan => ({
+  ...plan,
+  epsilon: null,
+  learningRate: plan.study === "simulated" && plan.strategy === "fedavg" ? SIMULATED_RATE : undefined,
+})
+
+/** The rows on the sides that the study has them on. */
+const asSplit = (records: ReadonlyMap<string, RawRecords>, plan: DemoPlan): typeof records =>
+  plan.epsilon === null
+    ? records
+    : new Map([...records].map(([name, raw]) => [name, { ...raw, ...raw.independent }]))
 
 /** The folder of a run: a new one, or the one named, which must be empty. */
 const runFolder = async (keep: string | undefined): Promise<string> => {
@@ -120,7 +144,7 @@ const prepare = async (folder: string, plan: DemoPlan) => {
       ),
     ),
   )
-  return { layout, records }
+  return { layout, records: asSplit(records, plan) }
 }
 
 /** Runs the processes of a study to its end; `chaos` kills some of them on the way. */
@@ -195,6 +219,7 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     marks: [
       ...(plan.seed === null ? [] : ["insecure-seed"]),
       ...(plan.study === "simulated" ? ["synthetic-data"] : []),
+      ...(plan.epsilon === null ? [] : ["exact-metrics"]),
     ],
     modelHash: outcome.modelHash,
     logHead: outcome.logHead,
@@ -209,7 +234,12 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     metrics: withNames("global"),
     personalised: plan.fineTuneSteps > 0 ? withNames("personal") : null,
     baselines: baselinesOf(plan.study, records, plan.seed ?? 0),
-    privacy: outcome.facilities.map(({ name }) => ({ facility: name, epsilon: null, delta: null })),
+    budget: plan.epsilon === null ? null : { epsilon: plan.epsilon, delta: DEMO_DELTA },
+    privacy: outcome.privacy,
+    withoutNoise:
+      plan.epsilon === null
+        ? null
+        : withoutNoise(studyOfPlan(quietly(plan), [...records.keys()]), records, plan.seed ?? 0),
     audit: {
       verified: audit.logHead === outcome.logHead && audit.modelHash === outcome.modelHash,
       events: audit.events,

@@ -4,14 +4,15 @@ import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { systemRandom } from "@consilium/base/random"
 import { insecureSeededRandom } from "@consilium/base/testing"
-import type { Protection, Strategy } from "@consilium/federation/study"
+import { DEFAULT_POLICY } from "@consilium/federation/policy"
+import type { Protection, Strategy, Study } from "@consilium/federation/study"
 import {
   type FacilityFileInput,
   facilityFileText,
   fogFileText,
   leaderFileText,
 } from "@consilium/node/config/role-files"
-import { seededNonce } from "@consilium/node/config/study-file"
+import { type StudyFileInput, seededNonce, studyFileSchema, studyOf } from "@consilium/node/config/study-file"
 import { parseAddress } from "@consilium/node/identity/names"
 import { initStudy } from "@consilium/node/init"
 import { LOOPBACK, reserveAddress } from "@consilium/node/transport/address"
@@ -30,7 +31,30 @@ export interface DemoPlan {
   readonly learningRate: number | undefined
   readonly fineTuneSteps: number
   readonly protection: Protection
+  /** Most that each facility may spend of its patients' privacy, in nats; null trains without noise. */
+  readonly epsilon: number | null
 }
+
+/** The study of a plan, among participants. */
+const studyFileOf = (
+  plan: DemoPlan,
+  facilities: readonly string[],
+  fogs: readonly string[],
+): StudyFileInput =>
+  heartStudy({
+    name: plan.study,
+    nonce: plan.seed === null ? toHex(systemRandom.bytes(32)) : seededNonce(plan.study, plan.seed),
+    seed: plan.seed,
+    rounds: plan.rounds,
+    facilities,
+    fogs,
+    protection: plan.protection,
+    synthetic: plan.study === "simulated",
+    strategy: plan.strategy,
+    learningRate: plan.learningRate,
+    fineTuneSteps: plan.fineTuneSteps,
+    epsilon: plan.epsilon,
+  })
 
 export interface DemoProcess {
   readonly role: "authority" | "leader" | "fog" | "facility"
@@ -95,6 +119,16 @@ const freePort = async (): Promise<{ readonly host: string; readonly port: numbe
   return parseAddress(reserved.address)
 }
 
+/** The study of a plan among facilities by themselves: all that training depends on. */
+export const studyOfPlan = (plan: DemoPlan, facilities: readonly string[]): Study =>
+  studyOf(studyFileSchema.parse(studyFileOf(plan, facilities, ["fog"])))
+
+/** Caps that let a study of this budget run, and another beside it in the same month. */
+const capsFor = (epsilon: number) => ({
+  study: { epsilon: Math.max(epsilon, DEFAULT_POLICY.privacy.study.epsilon) },
+  month: { epsilon: Math.max(2.5 * epsilon, DEFAULT_POLICY.privacy.month.epsilon) },
+})
+
 /** Lays out the study of a demo: data, kits and configuration, each participant in its own folder. */
 export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout> => {
   const simulated = plan.study === "simulated"
@@ -117,6 +151,7 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
           metrics: "exact",
           ...(plan.protection === "plain" ? { protections: ["plain"] as const } : {}),
           ...(plan.seed === null ? {} : { insecure_seed: true }),
+          ...(plan.epsilon === null ? {} : { privacy: capsFor(plan.epsilon) }),
         } as FacilityFileInput["policy"],
       },
     ]),
@@ -128,19 +163,7 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
     folder,
     authority: await freePort(),
     local,
-    study: heartStudy({
-      name: plan.study,
-      nonce: plan.seed === null ? toHex(systemRandom.bytes(32)) : seededNonce(plan.study, plan.seed),
-      seed: plan.seed,
-      rounds: plan.rounds,
-      facilities: [...files.keys()],
-      fogs,
-      protection: plan.protection,
-      synthetic: simulated,
-      strategy: plan.strategy,
-      learningRate: plan.learningRate,
-      fineTuneSteps: plan.fineTuneSteps,
-    }),
+    study: studyFileOf(plan, [...files.keys()], fogs),
   })
   if (simulated)
     for (const [i, { name, kind }] of simulatedNames(plan.facilities).entries()) {

@@ -24,6 +24,10 @@ export interface DemoReport {
     readonly epsilon: number | null
     readonly delta: number | null
   }[]
+  /** Most that each facility may spend; null without differential privacy. */
+  readonly budget: { readonly epsilon: number; readonly delta: number } | null
+  /** What the same facilities reach without noise; null where the study itself trains without. */
+  readonly withoutNoise: Row | null
   readonly audit: { readonly verified: boolean; readonly events: number; readonly certifiedSums: number }
   /** With --chaos: who was killed, and the model of the same study undisturbed. */
   readonly chaos: {
@@ -46,21 +50,45 @@ const bytes = (count: number): string =>
 const sumOver = (report: DemoReport, pick: (bytes: RoundOutcome["bytes"]) => number): string =>
   bytes(report.rounds.reduce((sum, round) => sum + pick(round.bytes), 0) / Math.max(1, report.rounds.length))
 
+/** What must be known of every figure in the report. */
+const MARKS: Readonly<Record<string, string>> = {
+  "insecure-seed": "  insecure-seed: every secret follows from a public number; this run protects nothing",
+  "synthetic-data": "  synthetic-data: the rows are made up and describe no patient",
+  "exact-metrics":
+    "  exact-metrics: figures on held-out rows are sent without noise; the privacy budget does not cover those rows",
+}
+
+const privacyText = ({ budget, privacy, seed }: DemoReport): readonly string[] =>
+  budget === null
+    ? [
+        "Differential privacy is off: sums over facilities are all that is opened, but the model itself carries no bound",
+        "on what it tells of one patient.",
+      ]
+    : [
+        `What was spent of the patients' privacy, of epsilon ${budget.epsilon} (delta ${budget.delta}) at each facility`,
+        ...privacy.map(
+          ({ facility, epsilon }) =>
+            `  ${facility.padEnd(34)} epsilon ${epsilon === null ? "none" : epsilon.toFixed(3)}`,
+        ),
+        "  One patient more or less changes the odds of any model by a factor of at most e^epsilon, except with probability",
+        "  delta. A patient of several facilities has the sum of what they spent.",
+        ...(seed === null
+          ? []
+          : ["  With a public seed the noise can be recomputed: this is what it would cost were it secret."]),
+      ]
+
 /** The report for a person. */
 export const reportText = (report: DemoReport): string => {
   const { metrics, personalised, baselines } = report
   const lines = [
     "",
     `Study "${report.study}": ${report.rounds.length} rounds, ${report.strategy}, updates protected by ${report.protection}, ${report.seconds.toFixed(1)} s`,
-    ...report.marks.map((mark) =>
-      mark === "insecure-seed"
-        ? "  insecure-seed: every secret follows from a public number; this run protects nothing"
-        : "  synthetic-data: the rows are made up and describe no patient",
-    ),
+    ...report.marks.map((mark) => MARKS[mark] ?? `  ${mark}`),
     "",
     "How well it does on rows held out    accuracy balanced AUC",
     ...metrics.facilities.map((facility) => row(facility.name, facility)),
     row("federated model, mean", metrics.mean),
+    ...(report.withoutNoise ? [row("the same without noise, mean", report.withoutNoise.mean)] : []),
     ...(personalised ? [row("after local fine-tuning, mean", personalised.mean)] : []),
     row("each facility by itself, mean", baselines.localOnly.mean),
     row(
@@ -93,8 +121,7 @@ export const reportText = (report: DemoReport): string => {
           `  model of the same study, undisturbed: ${report.chaos.undisturbedHash.slice(0, 16)}..., ${report.chaos.same ? "the same" : "ANOTHER ONE"}`,
         ]),
     "",
-    "Differential privacy is off: sums over facilities are all that is opened, but the model itself carries no bound",
-    "on what it tells of one patient.",
+    ...privacyText(report),
     "",
     `Everything is in ${report.folder}`,
     `  to delete it: rm -r "${report.folder}"`,

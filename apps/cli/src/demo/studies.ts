@@ -15,6 +15,8 @@ export interface HeartStudyPlan {
   readonly strategy?: Strategy | undefined
   readonly learningRate?: number | undefined
   readonly fineTuneSteps?: number | undefined
+  /** Most that each facility may spend of its patients' privacy, in nats; null trains without noise. */
+  readonly epsilon?: number | null
 }
 
 /** Local and server learning rates of each strategy, as the published heart benchmark tuned them. */
@@ -26,26 +28,47 @@ const TUNED: Readonly<Record<Strategy, { readonly local: number; readonly server
 }
 
 /**
+ * Training that suits noise: few steps over a tenth of the patients each, at a higher rate. Chosen on the simulated study
+ * at epsilon 8, by hand.
+ */
+const WITH_NOISE = { steps: 20, sampleRate: 0.1, learningRate: 0.2 }
+export const DEMO_DELTA = 1e-5
+
+/**
  * A study on the heart schema: logistic regression on 13 features, batches of 4, 100 local steps a round, weights by
- * training rows. Facilities are spread over the fogs in turn.
+ * training rows; with differential privacy by Poisson samples and equal weights. Facilities are spread over the fogs in turn.
  *
  * Source: Ogier du Terrail et al. 2022, arXiv 2210.04620 (Fed-Heart-Disease)
  */
 export const heartStudy = (plan: HeartStudyPlan): StudyFileInput => {
   const strategy = plan.strategy ?? "fedyogi"
   const cohort = defaultCohort(plan.facilities.length)
+  const epsilon = plan.epsilon ?? null
   return {
     name: plan.name,
     nonce: plan.nonce,
     model: { kind: "logistic-regression", features: HEART_FEATURES.map((feature) => feature.name) },
     training: {
-      learning_rate: plan.learningRate ?? TUNED[strategy].local,
-      steps: 100,
+      learning_rate:
+        plan.learningRate ?? (epsilon === null ? TUNED[strategy].local : WITH_NOISE.learningRate),
+      steps: epsilon === null ? 100 : WITH_NOISE.steps,
       batch_size: 4,
       fine_tune_steps: plan.fineTuneSteps ?? 0,
       fine_tune_learning_rate: 0.01,
     },
     server: { strategy, learning_rate: TUNED[strategy].server },
+    ...(epsilon === null
+      ? {}
+      : {
+          quantisation: { weights: "equal" as const },
+          // a demo shows how well its model does; the policy of its facilities allows that
+          privacy: {
+            epsilon,
+            delta: DEMO_DELTA,
+            sample_rate: WITH_NOISE.sampleRate,
+            metrics: "exact" as const,
+          },
+        }),
     rounds: plan.rounds,
     protection: plan.protection,
     cohort: { smallest: cohort.minCohort, threshold: cohort.threshold, colluders: cohort.colluders },

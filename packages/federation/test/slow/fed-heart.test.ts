@@ -59,6 +59,7 @@ const study = (plan: Plan, seed: number, protection: Protection) => ({
   rounds: 15,
   insecureSeed: seed,
   syntheticData: false,
+  privacy: null,
   model: { features: HEART_FEATURES.map(({ name }) => name) },
   training: {
     learningRate: plan.local,

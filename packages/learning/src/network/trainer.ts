@@ -96,14 +96,34 @@ export class NetworkTrainer {
     const { plan } = this
     const kernel = (settings.newKernel ?? wasmKernel)(plan.bytes)
     kernel.floats.set(network.parameters, plan.parameters / 4)
-    kernel.floats.set(examples.inputs, plan.inputs / 4)
-    kernel.floats.set(examples.targets, plan.targets / 4)
     writeConstants(kernel, plan)
     kernel.floats[plan.clipBound / 4] = clipNorm ?? 0
-    const { inputs } = plan.shape
-    if (plan.squares !== 0) kernel.rowSquaredNorms(examples.rows, inputs, plan.inputs, inputs, plan.squares)
     this.kernel = kernel
     this.#settings = settings
+    this.#load(examples)
+  }
+
+  #load({ rows, inputs, targets }: NetworkExamples): void {
+    const { kernel, plan } = this
+    const { inputs: columns } = plan.shape
+    kernel.floats.set(inputs, plan.inputs / 4)
+    kernel.floats.set(targets, plan.targets / 4)
+    if (plan.squares !== 0) kernel.rowSquaredNorms(rows, columns, plan.inputs, columns, plan.squares)
+  }
+
+  /**
+   * Puts other examples in the place of those before, as many rows: images changed at random afresh, for instance.
+   * @throws {ConsiliumError} "learning/bad-examples" if they are more or fewer rows, or do not fit
+   */
+  replaceExamples(examples: NetworkExamples): void {
+    const { rows } = this.plan.settings
+    if (examples.rows !== rows)
+      throw new ConsiliumError(
+        "learning/bad-examples",
+        `${rows} rows of examples can be replaced by as many, not by ${examples.rows}.`,
+      )
+    checkNetworkExamples(this.plan.shape, this.#settings.network.description.loss, examples)
+    this.#load(examples)
   }
 
   /** Steps taken: what a privacy ledger charges. */

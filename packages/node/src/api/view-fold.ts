@@ -2,6 +2,7 @@ import { equalBytes, toHex } from "@consilium/base/bytes"
 import { emptyHead, headerHash, type LogEntry } from "@consilium/federation/log"
 import { type Message, trafficOf } from "@consilium/federation/messages"
 import type { Directory, Participant } from "@consilium/federation/roster"
+import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
 import { openingThreshold, parameterCount, type Study, studyDigest } from "@consilium/federation/study"
 import { withEdgesOf, withMessage, withReport } from "./edge-fold.js"
 import type { StudyHandle } from "./leader-service.js"
@@ -18,6 +19,9 @@ export interface FoldState {
   /** Everybody who ever took part, newest roster first. */
   readonly rosters: () => readonly Directory[]
   readonly aborted: boolean
+  /** Parameter hash of the model under way, and for each facility how many noisy updates it has sent and from which model. */
+  readonly model: string
+  readonly updates: ReadonlyMap<string, { readonly count: number; readonly model: string }>
 }
 
 export const timeOf = (milliseconds: number): string => new Date(milliseconds).toISOString()
@@ -45,6 +49,7 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     marks: [
       ...(study.insecureSeed === null ? [] : ["insecure-seed"]),
       ...(study.syntheticData ? ["synthetic-data"] : []),
+      ...(study.privacy?.metrics === "exact" ? ["exact-metrics"] : []),
     ],
     startedAt: null,
     updatedAt: null,
@@ -57,7 +62,15 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     privacy: [],
     security: [],
   }
-  const start: FoldState = { view, study, directory, rosters: () => handle.rosters(), aborted: false }
+  const start: FoldState = {
+    view,
+    study,
+    directory,
+    rosters: () => handle.rosters(),
+    aborted: false,
+    model: "",
+    updates: new Map(),
+  }
   return enrolled(start, directory, 1)
 }
 
@@ -101,11 +114,36 @@ const enrolled = (state: FoldState, directory: Directory, round: number): FoldSt
         threshold: openingThreshold(state.study, directory.facilities.length),
       },
       participants: [...stay, ...fresh],
-      privacy: [...privacy, ...newcomers.map(({ name }) => ({ facility: name, epsilon: null, delta: null }))],
+      privacy: [...privacy, ...newcomers.map(({ name }) => ({ facility: name, ...spentAfter(state.study, 0) }))],
       ...withEdgesOf(state.view, state.study, directory),
     }),
     directory,
   }
+}
+
+const spentAfter = (study: Study, updates: number): { epsilon: number | null; delta: number | null } =>
+  isPrivate(study)
+    ? { epsilon: updates === 0 ? 0 : epsilonAfter(study, updates), delta: study.privacy.delta }
+    : { epsilon: null, delta: null }
+
+/**
+ * The state after updates of some facilities. The same integers protected again, for the same model, cost nothing; an
+ * update that was lost on its way, or came too late, is in its facility's own ledger alone.
+ */
+const withUpdates = (state: FoldState, names: readonly string[]): FoldState => {
+  if (!isPrivate(state.study)) return state
+  const updates = new Map(state.updates)
+  for (const name of names) {
+    const { count, model } = updates.get(name) ?? { count: 0, model: "" }
+    if (model !== state.model) updates.set(name, { count: count + 1, model: state.model })
+  }
+  const privacy = state.view.privacy.map((row) => {
+    const count = updates.get(row.facility)?.count ?? 0
+    return count === (state.updates.get(row.facility)?.count ?? 0)
+      ? row
+      : { facility: row.facility, ...spentAfter(state.study, count) }
+  })
+  return { ...patch(state, { privacy }), updates }
 }
 
 const heard = (state: FoldState, actor: Uint8Array, at: string): FoldState => {
@@ -176,10 +214,13 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
       const ready = changed === undefined ? state : enrolled(state, changed, spec.round)
       const { facilities, fogs } = ready.directory
       const names = [...facilities, ...fogs].map(({ name }) => name)
-      return patch(ready, {
-        state: "running",
-        rounds: [...ready.view.rounds, startRound(spec, names, at)],
-      })
+      return {
+        ...patch(ready, {
+          state: "running",
+          rounds: [...ready.view.rounds, startRound(spec, names, at)],
+        }),
+        model: toHex(spec.model),
+      }
     }
     case "lock":
       return phase("locked")
@@ -214,13 +255,13 @@ const afterOther = (state: FoldState, from: Participant, message: Message, at: s
     inRound(state, (round) => withStep(round, name, what, at, detail))
   switch (message.type) {
     case "submit":
-      return step("submitted")
+      return withUpdates(step("submitted"), [name])
     case "region": {
       const members = message.submissions.map(({ submission }) =>
         nameIn(state.rosters(), submission.facility),
       )
       const summed = step("summed", `It added the updates of ${members.length} facilities.`)
-      return inRound(summed, (round) =>
+      return inRound(withUpdates(summed, members), (round) =>
         members.reduce((one, member) => withStep(one, member, "submitted", at), round),
       )
     }

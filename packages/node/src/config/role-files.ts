@@ -1,6 +1,5 @@
 import { dirname, resolve } from "node:path"
-import type { LocalPolicy } from "@consilium/federation/policy"
-import { DEFAULT_POLICY } from "@consilium/federation/policy"
+import { type Budget, DEFAULT_POLICY, type LocalPolicy } from "@consilium/federation/policy"
 import { stringify } from "yaml"
 import { z } from "zod"
 import { apiFileSchema } from "../api/ports.js"
@@ -67,6 +66,14 @@ const minutesOf = (text: string): number => {
   return 60 * hours + minutes
 }
 
+const budget = ({ epsilon, delta }: Budget) =>
+  z
+    .strictObject({
+      epsilon: z.number().positive().default(epsilon),
+      delta: z.number().positive().lt(1).default(delta),
+    })
+    .prefault({})
+
 const policySchema = z
   .strictObject({
     smallest_cohort: z.int().min(3).default(DEFAULT_POLICY.smallestCohort),
@@ -90,6 +97,13 @@ const policySchema = z
       .default(null),
     /** `ask`: a person here allows each study before its first training. */
     approval: z.enum(["ask", "auto"]).default(DEFAULT_POLICY.approval),
+    /** Most that studies with differential privacy may spend of patients' privacy here: one study, one month (UTC). */
+    privacy: z
+      .strictObject({
+        study: budget(DEFAULT_POLICY.privacy.study),
+        month: budget(DEFAULT_POLICY.privacy.month),
+      })
+      .prefault({}),
   })
   .prefault({})
 
@@ -101,7 +115,13 @@ export const facilityFileSchema = z.strictObject({
       centre: z.enum(["cleveland", "hungarian", "switzerland", "va"]),
       file: z.string().min(1),
     }),
-    z.strictObject({ format: z.literal("heart-csv"), file: z.string().min(1) }),
+    z.strictObject({
+      format: z.literal("heart-csv"),
+      file: z.string().min(1),
+      /** Told rather than judged from all rows, which a study with differential privacy needs. */
+      coding: z.enum(["auto", "uci", "alphabetical", "shifted"]).default("auto"),
+      target: z.enum(["auto", "disease", "healthy"]).default("auto"),
+    }),
   ]),
   policy: policySchema,
   data_folder: dataFolder,
@@ -128,12 +148,15 @@ export const policyOf = ({ policy }: FacilityFile): LocalPolicy => ({
       minutesOf(policy.working_hours.utc_offset.slice(1)),
   },
   approval: policy.approval,
+  privacy: policy.privacy,
 })
 
 /** Texts of configuration files name every key, with its default where nothing else was said. */
 export const facilityFileText = (file: FacilityFileInput): string =>
   `# This facility's records and its own rules: the leader cannot override them.
 # metrics: exact sends accuracy and the like on held-out patients; none sends nothing. largest_model is in parameters.
+# privacy caps what studies with differential privacy may spend, one study and all studies of a calendar month (UTC):
+# epsilon in nats, at a delta.
 ${stringify(facilityFileSchema.parse(file))}`
 
 export const fogFileText = (file: z.input<typeof fogFileSchema>): string =>

@@ -2,7 +2,9 @@ import { fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { hash } from "@consilium/base/hash"
 import { utf8 } from "@consilium/base/platform"
+import { planNoise, type StudyPrivacy } from "@consilium/federation/privacy-plan"
 import { checkStudy, defaultCohort, PROTOCOL_VERSION, type Study } from "@consilium/federation/study"
+import { HEART_DECLARED_STANDARDISER } from "@consilium/records/heart-schema"
 import { stringify } from "yaml"
 import { z } from "zod"
 
@@ -52,6 +54,36 @@ export const studyFileSchema = z.strictObject({
   deadlines: z
     .strictObject({ collect: z.number().positive().default(60), answer: z.number().positive().default(20) })
     .prefault({}),
+  /** Differential privacy: null trains without. */
+  privacy: z
+    .strictObject({
+      /** Most that each facility may spend in this study, in nats at `delta`. */
+      epsilon: z.number().positive(),
+      delta: z.number().positive().lt(1).default(1e-5),
+      /** Least noise: standard deviation / what one patient can move a sum. */
+      noise_multiplier: z.number().positive().nullable().default(null),
+      /** Whether noise is raised until all rounds fit; else facilities stop at epsilon. */
+      calibrate: z.boolean().default(true),
+      /** L2 norm to which a patient's gradient is clipped. */
+      max_grad_norm: z.number().positive().default(1),
+      /** Share of patients that a step draws; takes the place of training.batch_size. */
+      sample_rate: z.number().positive().max(1).default(0.1),
+      /** Whether figures on held-out patients may be sent without noise. */
+      metrics: z.enum(["none", "exact"]).default("none"),
+      /** Constants to standardise with; may be left out for the heart features, which have declared ones. */
+      standardise: z
+        .array(
+          z.strictObject({
+            feature: z.string().min(1).max(64),
+            mean: z.number(),
+            deviation: z.number().positive(),
+          }),
+        )
+        .nullable()
+        .default(null),
+    })
+    .nullable()
+    .default(null),
   insecure_seed: z.int().min(0).nullable().default(null),
   synthetic_data: z.boolean().default(false),
   participants: z.array(participant).min(1).max(4096),
@@ -62,6 +94,53 @@ export type StudyFileInput = z.input<typeof studyFileSchema>
 /** The study's nonce in a seeded run. It does not depend on the protection, so neither does the model. */
 export const seededNonce = (name: string, seed: number): string =>
   toHex(hash("insecure-study-nonce", utf8(name), utf8(String(seed))))
+
+type PrivacyFile = NonNullable<StudyFile["privacy"]>
+
+/** The constants declared for features: those given, or those of the heart schema. */
+const constantsOf = (
+  features: readonly string[],
+  given: PrivacyFile["standardise"],
+): StudyPrivacy["standardise"] => {
+  const { names, means, deviations } = HEART_DECLARED_STANDARDISER
+  const known =
+    given ??
+    names.map((feature, i) => ({
+      feature,
+      mean: means[i] as number,
+      deviation: deviations[i] as number,
+    }))
+  return features.map((feature) => {
+    const found = known.filter((one) => one.feature === feature)
+    if (found.length !== 1)
+      throw new ConsiliumError(
+        "config/invalid",
+        `privacy.standardise: ${found.length} pairs of mean and deviation are declared for the feature ${feature}; with differential privacy every feature has one.`,
+      )
+    const [{ mean, deviation }] = found as [(typeof known)[number]]
+    return { mean, deviation }
+  })
+}
+
+/**
+ * How a study of these features and so many local steps in all adds noise: calibrated to its budget, at least the floor.
+ * @throws {ConsiliumError} "config/invalid", "privacy/bad-parameter", "privacy/unreachable"
+ */
+export const studyPrivacyOf = (file: PrivacyFile, features: readonly string[], steps: number): StudyPrivacy => {
+  const { epsilon, delta, max_grad_norm: maxGradNorm, sample_rate: sampleRate, metrics } = file
+  const { noiseMultiplier } = planNoise({
+    epsilon,
+    delta,
+    maxGradNorm,
+    sampleRate,
+    floor: file.noise_multiplier,
+    calibrate: file.calibrate,
+    dimension: features.length + 1,
+    steps,
+  })
+  const standardise = constantsOf(features, file.standardise)
+  return { epsilon, delta, noiseMultiplier, maxGradNorm, sampleRate, standardise, metrics }
+}
 
 /**
  * The study of its file, checked against the number of its facilities.
@@ -113,6 +192,10 @@ export const studyOf = (file: StudyFile): Study => {
     },
     insecureSeed: file.insecure_seed,
     syntheticData: file.synthetic_data,
+    privacy:
+      file.privacy === null
+        ? null
+        : studyPrivacyOf(file.privacy, file.model.features, file.training.steps * file.rounds),
   }
   checkStudy(study, facilities)
   return study
@@ -121,5 +204,5 @@ export const studyOf = (file: StudyFile): Study => {
 /** The text of a study file: every key, with its default where nothing else was said. */
 export const studyFileText = (file: StudyFileInput): string =>
   `# What is trained, by whom and under which rules. Deadlines are in seconds; clip_norm is an L2 norm; largest_weight is in
-# training rows. Sums are opened over at least cohort.smallest facilities, by any cohort.threshold of them.
+# training rows. With privacy, training.batch_size is not used and weights must be equal. Sums are opened over at least cohort.smallest facilities, by any cohort.threshold of them.
 ${stringify(studyFileSchema.parse(file))}`

@@ -128,8 +128,7 @@ const RENEWAL_PATIENCE_MS = 5_000
  * renewed if the authority answers; for one that has expired the participant enrols again.
  */
 export const loadOrEnrol = async (files: SealedFiles, options: EnrolOptions): Promise<Certificates> => {
-  const saved = await files.get(FILE)
-  const certificates = saved === null ? null : decode(certificatesCodec, saved)
+  const certificates = await savedCertificates(files)
   let next: Certificates
   try {
     if (certificates === null) next = await enrol(options)
@@ -149,6 +148,12 @@ export const loadOrEnrol = async (files: SealedFiles, options: EnrolOptions): Pr
   }
   await files.put(FILE, encode(certificatesCodec, next))
   return next
+}
+
+/** The certificates of an earlier enrolment; null if there was none. */
+export const savedCertificates = async (files: SealedFiles): Promise<Certificates | null> => {
+  const saved = await files.get(FILE)
+  return saved === null ? null : decode(certificatesCodec, saved)
 }
 
 /** Keeps renewed certificates, for the next start. */

@@ -22,11 +22,14 @@ import type {
   FacilityState,
 } from "@consilium/federation/facility-state"
 import { cosignedHeadCodec, metricsCodec, type RoundSpec } from "@consilium/federation/messages"
+import type { Preparation, Refusal } from "@consilium/federation/policy"
+import { isPrivate, stepEvent } from "@consilium/federation/privacy-plan"
 import { type Directory, openRoster, signedRosterBytes } from "@consilium/federation/roster"
-import { MAX_VALUES } from "@consilium/federation/study"
+import { MAX_VALUES, studyDigest } from "@consilium/federation/study"
 import { fineTune, measure, trainRound } from "@consilium/federation/training"
 import { type BatchCursor, batchCursorCodec, startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
+import { CHARGED, encodeCharge, type PrivacyLedger } from "../privacy-ledger.js"
 import type { Input, Reaction, RoleMachine, Work } from "./machine.js"
 import { ownEvents } from "./own-events.js"
 import type { RoundSecrets } from "./round-secrets.js"
@@ -36,6 +39,10 @@ export interface LocalRecords {
   readonly featureNames: readonly string[]
   readonly train: Examples
   readonly holdOut: Examples
+  /** Whose each training row is. */
+  readonly patients: Uint32Array
+  /** What both sides were scaled with. */
+  readonly preparation: Preparation
 }
 
 const localCodec = variant({
@@ -66,6 +73,8 @@ export class FacilityMachine implements RoleMachine {
   readonly #context: FacilityContext
   readonly #records: LocalRecords
   readonly #secrets: RoundSecrets
+  readonly #ledger: PrivacyLedger
+  readonly #id: string
   #state: FacilityState
   #cursor: BatchCursor = startCursor()
   #signedRoster: Uint8Array
@@ -74,12 +83,15 @@ export class FacilityMachine implements RoleMachine {
     context: FacilityContext,
     records: LocalRecords,
     secrets: RoundSecrets,
+    ledger: PrivacyLedger,
     signedRoster: Uint8Array,
     snapshot: Uint8Array | null,
   ) {
-    this.#context = context
+    this.#context = { ...context, preparation: records.preparation }
     this.#records = records
     this.#secrets = secrets
+    this.#ledger = ledger
+    this.#id = toHex(studyDigest(context.study))
     this.#signedRoster = signedRoster
     this.#state = startFacility(context)
     if (snapshot === null) return
@@ -103,6 +115,12 @@ export class FacilityMachine implements RoleMachine {
   async forgetUnneeded(): Promise<void> {
     const { phase, memory } = this.#state
     if (phase === "idle" && memory.trained === null) await this.#secrets.forgetAll()
+  }
+
+  /** Sets aside again what integers would cost that were made before a crash and not sent yet. */
+  async reserveUnsent(): Promise<void> {
+    const { trained } = this.#state.memory
+    if (trained !== null && !trained.charged) await this.#reserve()
   }
 
   snapshot(): Uint8Array | null {
@@ -132,6 +150,9 @@ export class FacilityMachine implements RoleMachine {
     const before = this.#state.memory.directory
     const step = stepFacility(this.#context, this.#state, event)
     this.#state = step.state
+    if (event.type === "training-failed") this.#ledger.release(this.#id)
+    for (const effect of step.effects)
+      if (effect.type === "charge") this.#ledger.note(this.#id, at, effect.charge)
     if (event.type === "message" && event.message.type === "roster" && this.directory !== before)
       this.#signedRoster = event.message.signed
     return {
@@ -139,6 +160,11 @@ export class FacilityMachine implements RoleMachine {
         effect.type === "send" ? [{ to: effect.to, message: effect.message }] : [],
       ),
       entries: [
+        ...step.effects.flatMap((effect) =>
+          effect.type === "charge"
+            ? [{ type: CHARGED, actor: this.#context.me.id, body: encodeCharge(effect.charge) }]
+            : [],
+        ),
         ...ownEvents(this.#context.me.id, step.effects),
         ...step.effects.flatMap((effect) =>
           effect.type === "cosigned"
@@ -208,6 +234,7 @@ export class FacilityMachine implements RoleMachine {
       case "forget-secret":
         return [{ type: "act", run: () => this.#secrets.forget(effect.round) }, { type: "checkpoint" }]
       case "ended":
+        this.#ledger.release(this.#id)
         return [
           { type: "act", run: () => this.#secrets.forgetAll() },
           { type: "checkpoint" },
@@ -217,11 +244,31 @@ export class FacilityMachine implements RoleMachine {
         return [{ type: "tell", line: `security: ${effect.code}: ${effect.detail}` }]
       case "record":
         return [{ type: "tell", line: `${effect.event}: ${effect.detail}` }]
+      case "charge": {
+        const { round, epsilon, delta, insecureSeed } = effect.charge
+        const mark = insecureSeed ? "; insecure-seed, so it protects nobody" : ""
+        return [
+          {
+            type: "tell",
+            line: `privacy: with round ${round} this study has spent epsilon ${epsilon.toFixed(2)} (delta ${delta})${mark}`,
+          },
+        ]
+      }
     }
+  }
+
+  /** Sets aside what the next update of this study costs, if it costs anything and the month has room. */
+  async #reserve(): Promise<Refusal | null> {
+    const { study } = this.#context
+    if (!isPrivate(study)) return null
+    return this.#ledger.reserve(this.#id, Date.now(), stepEvent(study), study.training.steps)
   }
 
   async #train(spec: RoundSpec, digest: Uint8Array, parameters: Float64Array): Promise<Uint8Array> {
     const { study } = this.#context
+    const refusal = await this.#reserve()
+    if (refusal !== null)
+      return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
     const secret = await this.#secrets.of(spec.round)
     try {
       const { values, cursor } = trainRound({
@@ -229,6 +276,7 @@ export class FacilityMachine implements RoleMachine {
         spec,
         parameters,
         examples: this.#records.train,
+        patients: this.#records.patients,
         cursor: this.#cursor,
         secret,
       })

@@ -1,17 +1,20 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import type { LocalPolicy } from "@consilium/federation/policy"
+import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
 import { z } from "zod"
 import { type AdminCommands, adminCommand, startAdmin } from "../admin/server.js"
 import { askToLeave } from "../identity/enrol-client.js"
+import { prepare, type RawRecords } from "../local-records.js"
+import { PrivacyLedger } from "../privacy-ledger.js"
 import { ChildTraffic } from "./child-traffic.js"
-import { decision, FacilityMachine, type LocalRecords } from "./facility-machine.js"
+import { decision, FacilityMachine } from "./facility-machine.js"
 import { contextOf, parentOf, type RoleOptions } from "./role-options.js"
 import { RoundSecrets } from "./round-secrets.js"
 import { whenStopped } from "./stopping.js"
 import { type Hosted, StudyHost } from "./study-host.js"
 
 export interface FacilityOptions extends RoleOptions {
-  readonly records: LocalRecords
+  readonly records: RawRecords
   readonly policy: LocalPolicy
 }
 
@@ -22,25 +25,30 @@ export const runFacility = async (options: FacilityOptions): Promise<void> => {
   const traffic = new ChildTraffic<FacilityMachine>(membership, parentOf(membership), stop, (up, detail) =>
     narrate(up ? "the fog answers again" : `the fog does not answer: ${detail}`),
   )
+  const ledger = new PrivacyLedger(policy.privacy.month)
   const host = new StudyHost<FacilityMachine>({
     membership,
     stores,
     narrate,
     probe,
     machine: (member, snapshot) => {
-      checkFeatures(member.study.model.features, records.featureNames)
+      checkFeatures(member.study.model.features, records.train.names)
       const secrets = new RoundSecrets(membership.sealed, member.study, member.me.name)
       const context = { ...contextOf(membership, member), policy }
-      return new FacilityMachine(context, records, secrets, member.signedRoster, snapshot)
+      const prepared = prepare(records, member.study)
+      return new FacilityMachine(context, prepared, secrets, ledger, member.signedRoster, snapshot)
     },
     adopted: async (hosted) => {
       await hosted.machine.forgetUnneeded()
+      await ledger.read(hosted.runner.id, hosted.runner.store)
       traffic.carry(hosted)
     },
   })
   await host.resume()
   await host.adopt(membership.signedRoster)
-  const admin = await startAdmin(membership.folder, facilityCommands(host, options))
+  ledger.opened()
+  for (const { machine } of host.studies) await machine.reserveUnsent()
+  const admin = await startAdmin(membership.folder, facilityCommands(host, ledger, options))
   try {
     await traffic.run(host, stopped)
   } finally {
@@ -72,6 +80,7 @@ const studyNamed = (host: StudyHost<FacilityMachine>, name: string): Hosted<Faci
 /** What a running facility can be asked for, by a person who may use its data folder. */
 const facilityCommands = (
   host: StudyHost<FacilityMachine>,
+  ledger: PrivacyLedger,
   { membership, policy, narrate }: FacilityOptions,
 ): AdminCommands => {
   const choice = z.strictObject({ study: z.string().min(1).max(64), by: z.string().min(1).max(64) })
@@ -84,6 +93,7 @@ const facilityCommands = (
   return {
     status: adminCommand(z.strictObject({}), () => ({
       name: membership.me.name,
+      privacy: { ...ledger.month(Date.now()), studyCap: policy.privacy.study },
       studies: host.studies.map(({ study, runner, machine }) => ({
         id: runner.id,
         name: study.name,
@@ -95,6 +105,13 @@ const facilityCommands = (
         waitsForApproval: machine.state.phase === "training" && machine.state.asking !== null,
         roster: machine.directory.roster.version,
         log: { events: runner.head.seq },
+        privacy: isPrivate(study)
+          ? {
+              rounds: machine.state.memory.charges,
+              epsilon: machine.state.memory.charges === 0 ? 0 : epsilonAfter(study, machine.state.memory.charges),
+              delta: study.privacy.delta,
+            }
+          : null,
       })),
     })),
     approve: decide(true),

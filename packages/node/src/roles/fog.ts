@@ -1,4 +1,6 @@
 import { join } from "node:path"
+import { z } from "zod"
+import { type AdminCommands, type AdminSocket, adminCommand, startAdmin } from "../admin/server.js"
 import { ParentServer } from "../transport/parent-server.js"
 import { ChildTraffic } from "./child-traffic.js"
 import { drainChildren } from "./drain-children.js"
@@ -32,11 +34,32 @@ export const runFog = async (options: RoleOptions): Promise<void> => {
     uploads: join(membership.folder, "uploads"),
     studies: () => host.studies.map(({ runner }) => runner),
   })
+  let admin: AdminSocket | null = null
   try {
+    admin = await startAdmin(membership.folder, fogCommands(host, membership.me.name))
     await traffic.run(host, stopped)
   } finally {
     host.stop()
     traffic.close()
+    await admin?.close()
     await server.close()
   }
 }
+
+/** What a running fog can be asked for, by a person who may use its data folder. */
+const fogCommands = (host: StudyHost<FogMachine>, name: string): AdminCommands => ({
+  status: adminCommand(z.strictObject({}), () => ({
+    name,
+    studies: host.studies.map(({ study, runner, machine }) => ({
+      id: runner.id,
+      name: study.name,
+      over: runner.over,
+      roster: machine.directory.roster.version,
+      facilities: machine.directory
+        .childrenOf(machine.directory.named(name).id)
+        .map((child) => child.name)
+        .sort(),
+      log: { events: runner.head.seq },
+    })),
+  })),
+})

@@ -1,4 +1,4 @@
-import { decode, encode, record, text, variant } from "@consilium/base/encoding"
+import { decode, encode, record, text, u32, variant } from "@consilium/base/encoding"
 import { startLeader, stepLeader } from "@consilium/federation/leader"
 import type { LeaderContext, LeaderEvent, LeaderState } from "@consilium/federation/leader-state"
 import { envelopeCodec, trafficOf } from "@consilium/federation/messages"
@@ -10,10 +10,24 @@ const localCodec = variant({
   start: record({}),
   timer: record({ name: text(128) }),
   roster: record({ signed: signedRosterBytes }),
+  release: record({ round: u32, by: text(64), reason: text(1024) }),
 })
 
 export const leaderStart = (): Uint8Array => encode(localCodec, { type: "start" })
 export const leaderRoster = (signed: Uint8Array): Uint8Array => encode(localCodec, { type: "roster", signed })
+
+/** A person's decision which model is in use: that of a closed round. */
+export const leaderRelease = (decision: {
+  readonly round: number
+  readonly by: string
+  readonly reason: string
+}): Uint8Array => encode(localCodec, { type: "release", ...decision })
+
+/** A roster, and the round from which it holds. */
+export interface RosterPeriod {
+  readonly from: number
+  readonly directory: Directory
+}
 
 /** The leader of one study. It keeps its whole record: its log is the study's history. */
 export class LeaderMachine implements RoleMachine {
@@ -22,11 +36,13 @@ export class LeaderMachine implements RoleMachine {
   /** The roster that the study began with. */
   readonly firstRoster: Uint8Array
   #signedRoster: Uint8Array
+  readonly #rosters: RosterPeriod[]
 
   constructor(context: LeaderContext, signedRoster: Uint8Array) {
     this.#context = context
     this.firstRoster = signedRoster
     this.#signedRoster = signedRoster
+    this.#rosters = [{ from: 1, directory: context.directory }]
     this.#state = startLeader(context)
   }
 
@@ -41,6 +57,15 @@ export class LeaderMachine implements RoleMachine {
   }
   get signedRoster(): Uint8Array {
     return this.#signedRoster
+  }
+
+  /** Every roster that has held so far, the first one first. */
+  get rosters(): readonly RosterPeriod[] {
+    return this.#rosters
+  }
+  /** Signs rosters. */
+  get authorityKey(): Uint8Array {
+    return this.#context.authorityKey
   }
 
   answers(): string | null {
@@ -71,7 +96,10 @@ export class LeaderMachine implements RoleMachine {
           work.push({ type: "ended", reason: "reason" in this.#state ? this.#state.reason : "" })
           break
         case "send":
-          if (effect.message.type === "roster") this.#signedRoster = effect.message.signed
+          if (effect.message.type === "roster") {
+            this.#signedRoster = effect.message.signed
+            this.#rosters.push({ from: this.#state.progress.closed.length + 1, directory: this.directory })
+          }
       }
     return {
       sends: step.effects.flatMap((effect) =>

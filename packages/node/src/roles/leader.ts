@@ -19,7 +19,7 @@ import { drainChildren } from "./drain-children.js"
 import { HostedLeader } from "./hosted-leader.js"
 import { leaderCommands } from "./leader-commands.js"
 import { LeaderMachine, leaderRoster, leaderStart } from "./leader-machine.js"
-import { MODEL_FILE, OUTCOME_FILE, type Outcome, outcomeOf } from "./outcome.js"
+import { MODEL_FILE, OUTCOME_FILE, type Outcome, outcomeOf, privacyIn } from "./outcome.js"
 import { presetStudy } from "./presets.js"
 import { addressOf, contextOf, type RoleOptions } from "./role-options.js"
 import { whenStopped } from "./stopping.js"
@@ -164,9 +164,10 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
 }
 
 /** Writes a study's outcome and its last model into the study's folder. */
-const saveOutcome = async ({ study, folder, machine }: Hosted<LeaderMachine>): Promise<Outcome> => {
-  const { state, directory } = machine
-  const outcome = outcomeOf(study, directory, state)
+const saveOutcome = async ({ study, folder, machine, runner }: Hosted<LeaderMachine>): Promise<Outcome> => {
+  const { state, rosters } = machine
+  const privacy = await privacyIn(study, rosters, runner.store.entries())
+  const outcome = outcomeOf(study, rosters, state, privacy)
   const { parameters } = state.progress
   await writeFileAtomic(join(folder, MODEL_FILE), modelFile(study, parameters, outcome.rounds.length))
   await writeFile(join(folder, OUTCOME_FILE), `${JSON.stringify(outcome, null, 2)}\n`, { mode: 0o600 })

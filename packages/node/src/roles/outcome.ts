@@ -2,11 +2,16 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import type { LeaderState, RoundRecord } from "@consilium/federation/leader-state"
+import type { LogEntry } from "@consilium/federation/log"
 import type { ReportedMetrics, Traffic } from "@consilium/federation/messages"
-import type { Directory } from "@consilium/federation/roster"
+import type { Participant } from "@consilium/federation/roster"
+import { isPrivate } from "@consilium/federation/privacy-plan"
 import { type Study, studyDigest } from "@consilium/federation/study"
 import { architectureOf } from "@consilium/federation/training"
 import { parameterHash } from "@consilium/learning/model-file"
+import type { PrivacyView } from "../api/study-view.js"
+import { applyEntry, startView } from "../api/view-fold.js"
+import type { RosterPeriod } from "./leader-machine.js"
 import { studiesFolder } from "./study-host.js"
 
 /** What lies in a study's folder at the leader once it is over. */
@@ -28,9 +33,15 @@ export interface Outcome {
   /** Metrics on each facility's hold-out, as the facilities report them; null where one abstains. */
   readonly facilities: readonly {
     readonly name: string
+    /** The round from which it took part: 1 for those who were there at the start. */
+    readonly joined: number
+    /** The last round that it was enrolled for, if it has left the study. */
+    readonly left: number | null
     readonly global: ReportedMetrics | null
     readonly personal: ReportedMetrics | null
   }[]
+  /** What the leader's log shows each facility to have spent; no epsilon where the study trains without noise. */
+  readonly privacy: readonly PrivacyView[]
 }
 
 export interface RoundOutcome {
@@ -55,10 +66,32 @@ export interface RoundOutcome {
 const total = (traffic: Traffic): number =>
   traffic.update + traffic.relayed + traffic.opening + traffic.metadata
 
-const roundOutcome = (directory: Directory, record: RoundRecord): RoundOutcome => ({
+/** A facility of any of the rosters, and the rounds that it was enrolled for. */
+interface Enrolment {
+  readonly facility: Participant
+  readonly joined: number
+  readonly left: number | null
+}
+
+/** Every facility that ever took part, by id. */
+const enrolments = (rosters: readonly RosterPeriod[]): ReadonlyMap<string, Enrolment> => {
+  const found = new Map<string, Enrolment>()
+  for (const { from, directory } of rosters) {
+    for (const [id, member] of found)
+      if (member.left === null && directory.find(member.facility.id) === undefined)
+        found.set(id, { ...member, left: from - 1 })
+    for (const facility of directory.facilities) {
+      const id = toHex(facility.id)
+      found.set(id, { facility, joined: found.get(id)?.joined ?? from, left: null })
+    }
+  }
+  return found
+}
+
+const roundOutcome = (members: ReadonlyMap<string, Enrolment>, record: RoundRecord): RoundOutcome => ({
   round: record.round,
   attempt: record.attempt,
-  participants: record.cohort.map((id) => directory.get(id).name).sort(),
+  participants: record.cohort.map((id) => members.get(toHex(id))?.facility.name ?? toHex(id)).sort(),
   seconds: (record.closedAt - record.startedAt) / 1000,
   modelHash: toHex(record.model),
   bytes: {
@@ -70,24 +103,45 @@ const roundOutcome = (directory: Directory, record: RoundRecord): RoundOutcome =
   },
 })
 
-export const outcomeOf = (study: Study, directory: Directory, state: LeaderState): Outcome => ({
-  id: toHex(studyDigest(study)),
-  study: study.name,
-  startedAt: state.progress.closed[0]?.startedAt ?? null,
-  complete: state.phase === "closed",
-  reason:
-    state.phase === "aborted" ? state.reason : state.phase === "closed" ? null : "The leader was stopped.",
-  modelHash: toHex(parameterHash(architectureOf(study), state.progress.parameters)),
-  logHead: toHex(state.progress.log.hash),
-  logEvents: state.progress.log.seq,
-  rounds: state.progress.closed.map((record) => roundOutcome(directory, record)),
-  facilities: [...directory.facilities]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ id, name }) => {
-      const final = "finals" in state ? state.finals.get(toHex(id)) : undefined
-      return { name, global: final?.global ?? null, personal: final?.personal ?? null }
-    }),
-})
+/** What a leader's log shows each facility to have spent, in the order of their names. */
+export const privacyIn = async (
+  study: Study,
+  rosters: readonly RosterPeriod[],
+  entries: AsyncIterable<LogEntry>,
+): Promise<readonly PrivacyView[]> => {
+  const newestFirst = rosters.map(({ directory }) => directory).reverse()
+  let fold = startView({ study, rosters: () => newestFirst })
+  if (isPrivate(study)) for await (const entry of entries) fold = applyEntry(fold, entry)
+  return [...fold.view.privacy].sort((a, b) => (a.facility < b.facility ? -1 : 1))
+}
+
+export const outcomeOf = (
+  study: Study,
+  rosters: readonly RosterPeriod[],
+  state: LeaderState,
+  privacy: readonly PrivacyView[],
+): Outcome => {
+  const members = enrolments(rosters)
+  return {
+    id: toHex(studyDigest(study)),
+    study: study.name,
+    startedAt: state.progress.closed[0]?.startedAt ?? null,
+    complete: state.phase === "closed",
+    reason:
+      state.phase === "aborted" ? state.reason : state.phase === "closed" ? null : "The leader was stopped.",
+    modelHash: toHex(parameterHash(architectureOf(study), state.progress.parameters)),
+    logHead: toHex(state.progress.log.hash),
+    logEvents: state.progress.log.seq,
+    rounds: state.progress.closed.map((record) => roundOutcome(members, record)),
+    facilities: [...members.values()]
+      .sort((a, b) => (a.facility.name < b.facility.name ? -1 : 1))
+      .map(({ facility: { id, name }, joined, left }) => {
+        const final = "finals" in state ? state.finals.get(toHex(id)) : undefined
+        return { name, joined, left, global: final?.global ?? null, personal: final?.personal ?? null }
+      }),
+    privacy,
+  }
+}
 
 /** The outcomes in a leader's data folder, in the order in which the studies began. */
 export const readOutcomes = async (dataFolder: string): Promise<readonly Outcome[]> => {

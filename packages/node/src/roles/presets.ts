@@ -1,17 +1,24 @@
+import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
 import type { Study } from "@consilium/federation/study"
 import type { PrivacyKind } from "../api/schemas.js"
+import { studyPrivacyOf } from "../config/study-file.js"
 
 /** Parts of a preset that this version does not have. */
-const MISSING: Readonly<Record<Exclude<PrivacyKind, "mpc">, string>> = {
-  differential: "training with differential privacy",
+const MISSING = {
   homomorphic: "sums under threshold homomorphic encryption",
-  combined: "training with differential privacy under homomorphic encryption",
-}
+  combined: "sums under threshold homomorphic encryption, beside differential privacy",
+} as const satisfies Partial<Record<PrivacyKind, string>>
+
+/** What each facility may spend in a study of the kind `differential`. */
+const BUDGET = { epsilon: 1, delta: 1e-5 }
+/** Few steps over many patients each: what suits noisy gradients, whatever suited the study without noise. */
+export const PRIVATE_STEPS = { steps: 20, sampleRate: 0.1, learningRate: 0.1 } as const
 
 /**
  * The study that a kind of privacy stands for, after the leader's first study: the same model, rounds and facilities, with a
- * name and secrets of its own. `mpc` opens nothing but sums of secret-shared updates.
+ * name and secrets of its own. `mpc` opens nothing but sums of secret-shared updates; `differential` adds noise to every
+ * step of training as well, so that what the model tells of one patient has a bound.
  */
 export const presetStudy = (
   kind: PrivacyKind,
@@ -19,12 +26,42 @@ export const presetStudy = (
   random: RandomSource,
 ): Study | { readonly missing: string } => {
   const [first] = studies
-  if (kind !== "mpc" || first === undefined) return { missing: kind === "mpc" ? "a study" : MISSING[kind] }
-  return {
+  if (kind === "homomorphic" || kind === "combined") return { missing: MISSING[kind] }
+  if (first === undefined) return { missing: "a study" }
+  const shared: Study = {
     ...first,
     name: `${first.name}-${kind}-${studies.length + 1}`.slice(0, 64),
     nonce: random.bytes(32),
     protection: "shamir",
     insecureSeed: null,
+  }
+  return kind === "mpc" ? shared : withNoise(shared)
+}
+
+const withNoise = (study: Study): Study | { readonly missing: string } => {
+  const { steps, sampleRate, learningRate } = PRIVATE_STEPS
+  try {
+    return {
+      ...study,
+      training: { ...study.training, steps, learningRate, fineTuneSteps: 0 },
+      quantisation: { ...study.quantisation, weights: "equal", largestWeight: 1 },
+      privacy: studyPrivacyOf(
+        {
+          ...BUDGET,
+          noise_multiplier: null,
+          calibrate: true,
+          max_grad_norm: 1,
+          sample_rate: sampleRate,
+          // nobody asked for figures of patients without noise; made-up rows are nobody's
+          metrics: study.syntheticData ? "exact" : "none",
+          standardise: null,
+        },
+        study.model.features,
+        steps * study.rounds,
+      ),
+    }
+  } catch (error) {
+    if (!(error instanceof ConsiliumError) || error.code !== "config/invalid") throw error
+    return { missing: "declared constants to standardise the features of the first study with" }
   }
 }

@@ -108,7 +108,7 @@ export const startFog = async (options: StartOptions): Promise<void> => {
 /** Reads the records first: a facility whose records cannot be used says so before it enrols. */
 export const startFacility = async (options: StartOptions): Promise<void> => {
   const { runFacility } = await import("./facility.js")
-  const { prepare, readRecords } = await import("../local-records.js")
+  const { readRecords } = await import("../local-records.js")
   const config = await readConfig(facilityFileSchema, options.configPath)
   const name = basename(dirname(dirname(resolve(options.configPath))))
   const records = await readRecords(name, options.configPath, config)
@@ -128,7 +128,7 @@ export const startFacility = async (options: StartOptions): Promise<void> => {
         ...options,
         membership,
         stores,
-        records: prepare(records),
+        records,
         policy: policyOf(config),
       }),
   )

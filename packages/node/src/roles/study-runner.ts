@@ -353,7 +353,8 @@ export class StudyRunner {
 
   #run(task: Extract<Work, { type: "task" }>): void {
     task.run().then(
-      (event) => this.post(event).catch(() => undefined),
+      // once all is over its result is of no use, and may hold what was just erased
+      (event) => (this.#over ? undefined : this.post(event).catch(() => undefined)),
       (error) => {
         this.#stopped = true
         this.#fail(error)

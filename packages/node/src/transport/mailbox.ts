@@ -31,6 +31,7 @@ export class Mailbox {
   readonly #held: Envelope[]
   #bytes = 0
   readonly #waiting = new Set<() => void>()
+  #closed = false
 
   /** A mailbox whose first envelope has this number. */
   constructor(first = 1, held: readonly Envelope[] = []) {
@@ -101,11 +102,13 @@ export class Mailbox {
   /** Resolves once everything was acknowledged, or after some time. */
   async drained(milliseconds: Milliseconds): Promise<void> {
     const until = Date.now() + milliseconds
-    while (!this.empty && Date.now() < until) await this.#change((until - Date.now()) as Milliseconds)
+    while (!this.empty && !this.#closed && Date.now() < until)
+      await this.#change((until - Date.now()) as Milliseconds)
   }
 
-  /** Lets everyone who waits go. */
+  /** Lets everyone who waits go, and nobody wait from now on. */
   close(): void {
+    this.#closed = true
     this.#wake()
   }
 
@@ -114,6 +117,7 @@ export class Mailbox {
   }
 
   #change(milliseconds: Milliseconds): Promise<void> {
+    if (this.#closed) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = (): void => {
         clearTimeout(timer)

@@ -104,8 +104,7 @@ export class ParentLink {
           agent: this.#agent,
           signal: this.#stop.signal,
           timeout: POLL_TIME + 10_000,
-          headers:
-            body === undefined ? {} : { "content-type": type, "content-length": body.length },
+          headers: body === undefined ? {} : { "content-type": type, "content-length": body.length },
         },
         (response) => {
           const chunks: Buffer[] = []

@@ -57,7 +57,7 @@ const problemOf = (error: unknown, given?: number): Problem => {
 /** Refuses a request, with a status of its own where the error's does not say enough. */
 export const sendProblem = (reply: FastifyReply, error: unknown, status?: number): FastifyReply => {
   const problem = problemOf(error, status)
-  return reply.code(problem.status).headers(problem.headers).send(problem.body)
+  return reply.code(problem.status).headers(problem.headers).send(Buffer.from(problem.body))
 }
 
 /** What is wrong with bytes that never became a request. */

@@ -76,7 +76,9 @@ export class StudyLink {
       }
       const parcel = encode(parcelCodec, { first, envelopes })
       await this.#link.persistently(async () => {
-        const taken = await (parcel.length <= CHUNK_BYTES ? this.#send(parcel) : this.#sendLarge(first, parcel))
+        const taken = await (parcel.length <= CHUNK_BYTES
+          ? this.#send(parcel)
+          : this.#sendLarge(first, parcel))
         this.#study.acknowledge(this.#parent, taken)
       })
     }

@@ -1,0 +1,94 @@
+import { readFile } from "node:fs/promises"
+import { ConsiliumError } from "@consilium/base/errors"
+import { utf8 } from "@consilium/base/platform"
+import { startedSchema, studyListSchema, studyViewSchema } from "@consilium/node/api/schemas"
+import { columns, type Format, print } from "./printed.js"
+import { type Call, callLeader, type Leader } from "./study-api.js"
+
+type Asking = Leader & { readonly format: Format }
+
+const bodyOf = async (privacy: string | undefined, file: string): Promise<Call> => {
+  if (privacy !== undefined)
+    return {
+      method: "POST",
+      path: "/api/training/start",
+      body: { type: "application/json", bytes: utf8(JSON.stringify({ privacy })) },
+    }
+  const bytes = await readFile(file).catch((cause) => {
+    throw new ConsiliumError("config/unreadable", `The file ${file} cannot be read.`, { cause })
+  })
+  return { method: "POST", path: "/v1/studies", body: { type: "application/yaml", bytes } }
+}
+
+export const studyStart = async (
+  options: Asking & { readonly privacy?: string; readonly file?: string },
+): Promise<void> => {
+  const { privacy, file = "" } = options
+  const started = await callLeader(options, await bodyOf(privacy, file), startedSchema)
+  print(options.format, started, [
+    `The study ${started.name} has started.`,
+    `  id  ${started.id}`,
+    `  consilium study status --leader ${options.leader} --study ${started.id.slice(0, 16)}`,
+  ])
+}
+
+const allStudies = (leader: Leader) =>
+  callLeader(leader, { method: "GET", path: "/v1/studies" }, studyListSchema)
+
+export const studyList = async (options: Asking): Promise<void> => {
+  const list = await allStudies(options)
+  print(
+    options.format,
+    list,
+    columns(
+      ["study", "id", "state", "rounds closed", "protection", "events", "updated"],
+      list.studies.map((study) => [
+        study.name,
+        study.id.slice(0, 16),
+        study.state,
+        `${study.closedRounds} of ${study.plannedRounds}`,
+        study.protection,
+        String(study.events),
+        study.updatedAt ?? "",
+      ]),
+    ),
+  )
+}
+
+const figure = (value: number | null): string => (value === null ? "-" : value.toFixed(3))
+
+export const studyStatus = async (options: Asking & { readonly study?: string }): Promise<void> => {
+  const { studies } = await allStudies(options)
+  const { study: name } = options
+  const fits = studies.filter((one) => name === undefined || one.name === name || one.id.startsWith(name))
+  const [found, ...others] = fits
+  if (found === undefined || others.length > 0)
+    throw new ConsiliumError(
+      "admin/no-such-study",
+      `${fits.length} studies of the leader fit; there are ${studies.map((one) => `${one.name} (${one.id.slice(0, 16)})`).join(", ")}.`,
+    )
+  const path = `/v1/studies/${found.id}`
+  const view = await callLeader(options, { method: "GET", path }, studyViewSchema)
+  const closed = view.rounds.filter(({ phase }) => phase === "closed")
+  const last = closed.at(-1)
+  print(options.format, view, [
+    `The study ${view.name} (${view.id}) is ${view.state}${view.reason === null ? "" : `: ${view.reason}`}`,
+    `  rounds        ${closed.length} of ${view.plannedRounds} closed`,
+    `  under way     ${view.state === "running" ? `round ${view.rounds.at(-1)?.round}, ${view.rounds.at(-1)?.phase}` : "nothing"}`,
+    `  participants  ${view.participants.filter(({ role, leftAfterRound }) => role === "facility" && leftAfterRound === null).length} facilities`,
+    `  model         ${last?.modelHash ?? "none yet"}`,
+    `  marks         ${view.marks.length === 0 ? "none" : view.marks.join(", ")}`,
+    ...(last === undefined || last.metrics.length === 0
+      ? []
+      : columns(
+          ["  tested by", "rows", "accuracy", "balanced", "AUC"],
+          last.metrics.map(({ facility, rows, accuracy, balancedAccuracy, auc }) => [
+            `  ${facility}`,
+            String(rows),
+            figure(accuracy),
+            figure(balancedAccuracy),
+            figure(auc),
+          ]),
+        )),
+  ])
+}

@@ -1,0 +1,174 @@
+import { type Encoded, f64, list, oneOf, record } from "@consilium/base/encoding"
+import { ConsiliumError } from "@consilium/base/errors"
+import { calibrateNoiseMultiplier } from "@consilium/privacy/calibration"
+import { gridSensitivity } from "@consilium/privacy/clipped-sum"
+import {
+  type DpEvent,
+  discreteGaussianVectorEvent,
+  poissonSampledEvent,
+  selfComposedEvent,
+} from "@consilium/privacy/events"
+import { finestUsefulStep } from "@consilium/privacy/grid"
+import { RdpAccountant } from "@consilium/privacy/rdp"
+import type { Study } from "./study.js"
+
+/**
+ * How a study keeps what its model tells of one patient within (epsilon, delta): every facility trains by DP-SGD, with
+ * all of the noise added before anything leaves it. The noise is part of the study, so it is signed, and everybody can
+ * recompute what it costs.
+ */
+export const studyPrivacyCodec = record({
+  /** Most that each facility may spend in this study, in nats at `delta`. */
+  epsilon: f64,
+  delta: f64,
+  /** Standard deviation of the noise / what one patient can move a sum. */
+  noiseMultiplier: f64,
+  /** L2 norm to which a patient's gradient is clipped. */
+  maxGradNorm: f64,
+  /** Probability with which a patient joins a step. */
+  sampleRate: f64,
+  /** Constants that features are standardised with, in the order of the model's features: they come from no patient here. */
+  standardise: list(record({ mean: f64, deviation: f64 }), 4096),
+  /** `exact`: figures on held-out patients may be sent without noise. The budget does not cover those patients. */
+  metrics: oneOf("none", "exact"),
+})
+export type StudyPrivacy = Encoded<typeof studyPrivacyCodec>
+
+/** A study that trains with differential privacy. */
+export type PrivateStudy = Study & { readonly privacy: StudyPrivacy }
+export const isPrivate = (study: Study): study is PrivateStudy => study.privacy !== null
+
+/** What decides the cost of one step. */
+export type StepNoise = Pick<StudyPrivacy, "noiseMultiplier" | "maxGradNorm" | "sampleRate">
+
+const eventOf = ({ noiseMultiplier, maxGradNorm, sampleRate }: StepNoise, dimension: number): DpEvent => {
+  const step = finestUsefulStep(maxGradNorm, dimension)
+  const sensitivity = gridSensitivity({ maxNorm: maxGradNorm, dimension, step })
+  return poissonSampledEvent(
+    sampleRate,
+    discreteGaussianVectorEvent(noiseMultiplier * sensitivity, sensitivity),
+  )
+}
+
+/** Holds the cost of each event it has met, so that asking again is cheap. */
+const NOTHING_SPENT = new RdpAccountant()
+const EVENTS = new WeakMap<StudyPrivacy, DpEvent>()
+
+/** What one local step releases: the event that the training's own optimiser charges. */
+export const stepEvent = ({ privacy, model }: PrivateStudy): DpEvent => {
+  const known = EVENTS.get(privacy) ?? eventOf(privacy, model.features.length + 1)
+  EVENTS.set(privacy, known)
+  return known
+}
+
+/**
+ * What a facility has spent after its updates of so many rounds, at the study's delta. All steps have the same parameters,
+ * fixed when the study was signed, so the accountant is valid however the rounds came to be these.
+ *
+ * Units:  epsilon in nats; neighbours by adding or removing one patient of the facility
+ * Source: Mironov 2017 (arXiv:1702.07476), through `RdpAccountant`
+ */
+export const epsilonAfter = (study: PrivateStudy, rounds: number): number =>
+  NOTHING_SPENT.compose(stepEvent(study), rounds * study.training.steps).getEpsilon(study.privacy.delta)
+
+export interface NoiseWanted extends Omit<StepNoise, "noiseMultiplier"> {
+  readonly epsilon: number
+  readonly delta: number
+  /** Least noise multiplier; null for none. */
+  readonly floor: number | null
+  /** Whether noise may be raised over the floor until all planned rounds fit. */
+  readonly calibrate: boolean
+  /** Parameters of the model. */
+  readonly dimension: number
+  /** Local steps in all planned rounds. */
+  readonly steps: number
+}
+
+export interface NoisePlan {
+  readonly noiseMultiplier: number
+  /** Which of the two is larger, or `given` where nothing was calibrated. */
+  readonly from: "calibrated" | "floor" | "given"
+  /** What all planned steps cost, in nats. */
+  readonly epsilon: number
+}
+
+/**
+ * The noise of a study: the least with which all planned steps stay within epsilon, or the declared floor if that is
+ * more. Without calibration the floor itself; facilities then stop at the cap.
+ *
+ * Units: noise multiplier = standard deviation / L2 sensitivity on the grid
+ * @throws {ConsiliumError} "privacy/bad-parameter", "privacy/unreachable"
+ */
+export const planNoise = (wanted: NoiseWanted): NoisePlan => {
+  const { epsilon, delta, floor, calibrate, dimension, steps } = wanted
+  const event = (noiseMultiplier: number): DpEvent => eventOf({ ...wanted, noiseMultiplier }, dimension)
+  const planned = (noiseMultiplier: number, from: NoisePlan["from"]): NoisePlan => ({
+    noiseMultiplier,
+    from,
+    epsilon: NOTHING_SPENT.compose(event(noiseMultiplier), steps).getEpsilon(delta),
+  })
+  if (!calibrate) {
+    if (floor === null)
+      throw new ConsiliumError(
+        "privacy/bad-parameter",
+        "Noise is neither given nor to be calibrated, so there would be none.",
+        { remedy: "Give a noise multiplier, or let it be calibrated." },
+      )
+    return planned(floor, "given")
+  }
+  const calibrated = calibrateNoiseMultiplier(epsilon, delta, {
+    event: (z) => selfComposedEvent(event(z), steps),
+  })
+  return floor !== null && floor > calibrated ? planned(floor, "floor") : planned(calibrated, "calibrated")
+}
+
+/** What is wrong with a study's privacy and what to do, or null. */
+export const privacyProblem = (
+  study: PrivateStudy,
+): { readonly message: string; readonly remedy: string } | null => {
+  const { privacy, training, quantisation, model } = study
+  const { epsilon, delta, noiseMultiplier, maxGradNorm, sampleRate, standardise } = privacy
+  const problem = (message: string, remedy: string) => ({ message, remedy })
+  if (!(epsilon > 0 && epsilon < Number.POSITIVE_INFINITY && delta > 0 && delta < 1))
+    return problem(
+      `A budget of epsilon ${epsilon} at delta ${delta} bounds nothing.`,
+      "Set privacy.epsilon above 0 and privacy.delta between 0 and 1.",
+    )
+  if (!(sampleRate > 0 && sampleRate <= 1))
+    return problem(
+      `A sample rate of ${sampleRate} is no probability above 0.`,
+      "Set privacy.sample_rate to the share of patients that a step draws.",
+    )
+  if (!(noiseMultiplier > 0 && noiseMultiplier <= 1e6 && maxGradNorm >= 1e-6 && maxGradNorm <= 1e6))
+    return problem(
+      `A noise multiplier of ${noiseMultiplier} at a gradient norm of ${maxGradNorm} cannot be drawn.`,
+      "Set privacy.noise_multiplier above 0 and privacy.max_grad_norm near 1.",
+    )
+  if (quantisation.weights !== "equal")
+    return problem(
+      "Weights by exact record counts would tell the count, which no noise covers.",
+      "Set quantisation.weights to equal.",
+    )
+  if (training.fineTuneSteps !== 0)
+    return problem(
+      "Fine-tuned copies train without noise, and their figures would tell of the patients they were tuned on.",
+      "Set training.fine_tune_steps to 0.",
+    )
+  if (
+    standardise.length !== model.features.length ||
+    !standardise.every(
+      ({ mean, deviation }) => Number.isFinite(mean) && Number.isFinite(deviation) && deviation > 0,
+    )
+  )
+    return problem(
+      `${standardise.length} pairs of mean and deviation are declared for ${model.features.length} features.`,
+      "Declare a finite mean and a deviation above 0 for every feature; they must come from no patient of the study.",
+    )
+  const once = epsilonAfter(study, 1)
+  if (!(once <= epsilon))
+    return problem(
+      `One round of ${training.steps} steps costs epsilon ${once.toPrecision(4)}, more than the study's ${epsilon}.`,
+      "Add noise, draw fewer patients a step, take fewer steps a round, or raise epsilon.",
+    )
+  return null
+}

@@ -1,0 +1,85 @@
+import { ConsiliumError } from "@consilium/base/errors"
+import type { RandomSource } from "@consilium/base/random"
+import type { Examples } from "@consilium/learning/data"
+import { gradient } from "@consilium/learning/logistic"
+import { settled } from "@consilium/learning/train"
+import { DpOptimizer } from "@consilium/privacy/dp-optimizer"
+import type { DpEvent } from "@consilium/privacy/events"
+import { RdpAccountant } from "@consilium/privacy/rdp"
+import type { PrivateStudy } from "./privacy-plan.js"
+
+export interface PrivateTraining {
+  readonly study: PrivateStudy
+  readonly parameters: Float64Array
+  readonly examples: Examples
+  /** Whose each row is: all rows of a patient are clipped together. */
+  readonly patients: ArrayLike<number>
+  readonly random: RandomSource
+}
+
+export interface PrivateResult {
+  readonly parameters: Float64Array
+  /** Steps taken, each of which released `event`. */
+  readonly steps: number
+  readonly event: DpEvent
+}
+
+/** The rows of each patient, patients in the order of their first rows. */
+const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Array[] => {
+  const rows = new Map<number, number[]>()
+  for (let row = 0; row < patients.length; row++) {
+    const patient = patients[row] as number
+    const known = rows.get(patient)
+    if (known === undefined) rows.set(patient, [row])
+    else known.push(row)
+  }
+  return [...rows.values()].map((of) => Uint32Array.from(of))
+}
+
+/**
+ * A facility's part of a round by DP-SGD: `training.steps` steps, each over a Poisson sample of the patients, with every
+ * patient's gradient clipped, the clipped sum on the whole-number grid, exact discrete Gaussian noise on it, and the
+ * expected batch size as divisor. A step whose sample is empty takes its noise alone.
+ *
+ * Math:   w <- w - learningRate / (q N) (sum over the sample of clip_C(g_patient) + noise), `steps` times
+ * Shape:  parameters: columns + 1; patients: one number per row
+ * Units:  neighbours by adding or removing one patient, N as declared
+ * Timing: depends on the rows, which are the facility's own
+ * Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1
+ * @throws {ConsiliumError} "learning/no-examples" without rows; "learning/bad-examples" if patients and rows disagree;
+ *   "learning/diverged" if a parameter overflows; "privacy/bad-parameter" if a number of the study is unusable
+ */
+export const trainPrivately = (work: PrivateTraining): PrivateResult => {
+  const { study, examples, patients, random } = work
+  const { privacy, training } = study
+  if (examples.rows === 0)
+    throw new ConsiliumError("learning/no-examples", "There are no rows to draw a batch from.")
+  if (patients.length !== examples.rows)
+    throw new ConsiliumError(
+      "learning/bad-examples",
+      `${examples.rows} rows name ${patients.length} patients: with differential privacy every row says whose it is.`,
+    )
+  const people = rowsOfPatients(patients)
+  const parameters = Float64Array.from(work.parameters)
+  const optimizer = new DpOptimizer({
+    noiseMultiplier: privacy.noiseMultiplier,
+    maxGradNorm: privacy.maxGradNorm,
+    sampleRate: privacy.sampleRate,
+    datasetSize: people.length,
+    dimension: parameters.length,
+    learningRate: training.learningRate,
+    random,
+    // the ledger charges the steps at all orders; one order is enough to count them here
+    accountant: new RdpAccountant({ orders: [2] }),
+  })
+  for (let step = 0; step < training.steps; step++) {
+    const gradients = Array.from(optimizer.nextBatch(), (patient) => {
+      const rows = people[patient] as Uint32Array
+      const mean = new Float64Array(parameters.length)
+      gradient(parameters, examples, rows, mean)
+      return mean.map((value) => value * rows.length)
+    })
+    optimizer.step(parameters, gradients)
+  }
+  return { parameters: settled(parameters), steps: optimizer.steps, event: optimizer.event }
+}

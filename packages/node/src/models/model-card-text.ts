@@ -1,0 +1,119 @@
+import type { ModelCard } from "./model-schemas.js"
+
+const figure = (value: number | null): string => (value === null ? "-" : value.toFixed(3))
+
+/** What people wrote, inside a table or a list: nothing of it is markup. */
+const plain = (text: string): string => text.replace(/[\\`*_{}[\]<>|#]/g, (sign) => `\\${sign}`)
+
+const table = (heads: readonly string[], rows: readonly (readonly string[])[]): readonly string[] => [
+  `| ${heads.join(" | ")} |`,
+  `|${heads.map(() => "---").join("|")}|`,
+  ...rows.map((row) => `| ${row.join(" | ")} |`),
+]
+
+/** A model's card as a page of Markdown. */
+export const modelCardText = (card: ModelCard): string => {
+  const { study, model, data, training, protection, privacy, metrics, log, verify } = card
+  const lines = [
+    `# Model card: ${plain(study.name)}, round ${model.round}`,
+    "",
+    card.purpose,
+    "",
+    ...table(
+      ["", ""],
+      [
+        ["hash", `\`${model.hash}\``],
+        ["in use", model.released ? "yes" : "no"],
+        ["closed at", model.closedAt],
+        ["kind", `${model.kind}, ${model.parameters} parameters`],
+        ["features", model.features.map(plain).join(", ")],
+        ["marks", card.marks.length === 0 ? "none" : card.marks.join(", ")],
+        ...(model.file === null
+          ? []
+          : [["file", `${model.file.bytes} bytes, SHA-256 \`${model.file.sha256}\``]]),
+      ],
+    ),
+    "",
+    "## Data",
+    "",
+    data.says,
+    ...(data.trainingRows === null
+      ? []
+      : ["", `Rows that the facilities of this round trained on, in all: ${data.trainingRows}.`]),
+    "",
+    ...table(
+      ["facility", "took part from round", "to round", "in this round's sum", "rows tested on"],
+      data.facilities.map(({ name, joined, left, inRound, testedRows }) => [
+        plain(name),
+        String(joined),
+        left === null ? "" : String(left),
+        inRound ? "yes" : "no",
+        testedRows === null ? "not reported" : String(testedRows),
+      ]),
+    ),
+    "",
+    "## Training",
+    "",
+    `${training.closedRounds} of ${training.plannedRounds} rounds are closed; this is the model of round ${model.round}. Each facility took ${training.localSteps} steps on ${training.batchSize} rows with the learning rate ${training.learningRate}; updates were clipped to the L2 norm ${training.clipNorm} and joined by ${training.strategy} with the rate ${training.serverLearningRate}.`,
+    "",
+    "## Protection and privacy",
+    "",
+    `Protection \`${protection.name}\`: ${protection.says} A sum is over ${protection.smallest} facilities at least, and takes ${protection.threshold} to open.`,
+    "",
+    privacy.says,
+    ...(privacy.facilities.some(({ epsilon }) => epsilon !== null)
+      ? [
+          "",
+          ...table(
+            ["facility", "epsilon", "delta"],
+            privacy.facilities.map(({ facility, epsilon, delta }) => [
+              plain(facility),
+              figure(epsilon),
+              delta === null ? "-" : String(delta),
+            ]),
+          ),
+        ]
+      : []),
+    "",
+    "## Figures on held-out rows",
+    "",
+    ...(metrics.facilities.length === 0
+      ? ["No facility reports any."]
+      : table(
+          ["facility", "rows", "accuracy", "balanced accuracy", "AUC", "log loss"],
+          [
+            ...metrics.facilities.map(({ facility, rows, accuracy, balancedAccuracy, auc, logLoss }) => [
+              plain(facility),
+              String(rows),
+              ...[accuracy, balancedAccuracy, auc, logLoss].map(figure),
+            ]),
+            [
+              "mean",
+              "",
+              ...[metrics.mean.accuracy, metrics.mean.balancedAccuracy, metrics.mean.auc].map(figure),
+              "",
+            ],
+          ],
+        )),
+    "",
+    "## Limits",
+    "",
+    ...card.limits.map((limit) => `- ${plain(limit)}`),
+    "",
+    "## Decisions about the model in use",
+    "",
+    ...(card.releases.length === 0
+      ? ["None: the model of the last closed round is in use."]
+      : card.releases.map(
+          ({ at, round, by, reason }) => `- ${at}: round ${round}, by ${plain(by)}: ${plain(reason)}`,
+        )),
+    "",
+    "## How to verify",
+    "",
+    `The log had ${log.events} events when this card was made; its head is \`${log.head}\`. Whoever has the log recomputes every model from the opened sums, this one too; the exported file is checked against the hash above:`,
+    "",
+    ...verify.commands.map((command) => `    ${command}`),
+    "",
+  ]
+  return lines.join("\n")
+}

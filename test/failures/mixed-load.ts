@@ -1,0 +1,384 @@
+import { randomBytes } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import http from "node:http"
+import { connect } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import type { ConnectionOptions } from "node:tls"
+import { decode, encode } from "@consilium/base/encoding"
+import { envelopeCodec } from "@consilium/federation/messages"
+import { socketOf } from "@consilium/node/admin/socket"
+import { makeCsr, openAuthority } from "@consilium/node/identity/ca"
+import { loadOrEnrol } from "@consilium/node/identity/enrol-client"
+import { loadOrCreateKeys } from "@consilium/node/identity/keys"
+import { readKit } from "@consilium/node/identity/kit"
+import { parseAddress } from "@consilium/node/identity/names"
+import { type TlsIdentity, tlsClientOptions, tlsIdentity } from "@consilium/node/identity/tls"
+import { openSealed } from "@consilium/node/roles/membership"
+import { PARCEL_TYPE, parcelCodec, UPLOAD_TYPE } from "@consilium/node/transport/wire"
+import type { StudyRun } from "../security/study-run.js"
+import { type Answer, ask, faultOf, sendRaw } from "./answers.js"
+import { logOf } from "./held-study.js"
+
+/** Ports and sockets of a study under way. */
+export interface Targets {
+  readonly study: string
+  readonly api: number
+  readonly health: number
+  readonly leader: number
+  readonly fog: number
+  readonly authority: number
+  readonly sockets: readonly string[]
+}
+
+/** One kind of thing that is sent, over and over. */
+interface Kind {
+  readonly what: string
+  /** How many at the same time, and the pause after each. */
+  readonly lanes: number
+  readonly pauseMs: number
+  readonly send: () => Promise<Answer>
+  /** Whether it is an honest request, to be granted. */
+  readonly valid?: boolean
+}
+
+const sealedOf = (run: StudyRun, name: string) =>
+  openSealed(join(run.folder, name, "data"), {
+    kind: "file",
+    path: join(run.folder, name, "local/storage.key"),
+  })
+
+/** The identity that an enrolled participant has, from its own folder. */
+const identityOf = async (run: StudyRun, name: string): Promise<TlsIdentity> => {
+  const sealed = await sealedOf(run, name)
+  const keys = await loadOrCreateKeys(sealed)
+  const kit = await readKit(join(run.folder, name))
+  return tlsIdentity(keys, await loadOrEnrol(sealed, { kit, keys, address: "", now: Date.now }))
+}
+
+/** The identity that a participant of the same name would have from another authority. */
+const strangeIdentity = async (name: string): Promise<TlsIdentity> => {
+  const folder = mkdtempSync(join(tmpdir(), "consilium-stranger-"))
+  try {
+    const files = await openSealed(join(folder, "data"), { kind: "file", path: join(folder, "storage.key") })
+    const keys = await loadOrCreateKeys(files)
+    const authority = await openAuthority({ files, now: Date.now })
+    const csr = await makeCsr(name, keys.tlsKey)
+    const certificate = await authority.issue({ csr, name, role: "facility", validityDays: 1 })
+    return tlsIdentity(keys, { certificate, caCertificate: authority.certificate })
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
+const MALFORMED: readonly (string | Uint8Array)[] = [
+  "\x00\x01\x02\x03\r\n\r\n",
+  "GET / HTTP/9.9\r\nhost: 127.0.0.1\r\n\r\n",
+  "GET  /v1/studies\r\n\r\n",
+  "GET /%zz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
+  `GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ${"y".repeat(40_000)}\r\n\r\n`,
+  "POST /v1/studies HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
+  "POST /v1/studies HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+  "POST /v1/studies HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\nzzzz\r\n",
+  "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+]
+const NONSENSE: readonly (string | Uint8Array)[] = [
+  "",
+  "{}",
+  "null",
+  '{"privacy": "diff',
+  '{"privacy": "perfect"}',
+  '{"privacy": ["mpc"]}',
+  '{"privacy": "mpc", "rounds": 1e9}',
+  '{"__proto__": {"privacy": "mpc"}}',
+  `${"[".repeat(50_000)}`,
+  Uint8Array.of(0xff, 0xfe, 0x00),
+]
+const LINES: readonly string[] = [
+  "nonsense\n",
+  "{}\n",
+  '{"command": "constructor"}\n',
+  '{"command": "status", "extra": 1}\n',
+  `{"command": "${"x".repeat(70_000)}"}\n`,
+  '{"command": "invite", "name": "../../etc"}\n',
+]
+
+const turn = <T>(all: readonly T[]): (() => T) => {
+  let at = 0
+  return () => all[at++ % all.length] as T
+}
+
+/** Everything that is sent to a study's ports: honest requests, and what nobody honest would send. */
+const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]> => {
+  const { study, api, health, leader, fog, authority, sockets } = targets
+  const plain = turn([api, health])
+  const secure = turn([leader, fog, authority])
+  const strange = await strangeIdentity("hospital-1")
+  const own = await identityOf(run, "hospital-1")
+  const other = await identityOf(run, "research-centre-1")
+  const toFog = (identity: TlsIdentity): ConnectionOptions => tlsClientOptions(identity, "fog-1")
+  const anyone = { rejectUnauthorized: false, servername: "fog-1.consilium.internal" }
+  const shownStrange = { ...anyone, key: strange.key, cert: strange.certificate }
+  const malformed = turn(MALFORMED)
+  const nonsense = turn(NONSENSE)
+  const line = turn(LINES)
+  const socket = turn(sockets)
+  const messages = `/v1/studies/${study}/messages`
+  const unknown = (): string => randomBytes(32).toString("hex")
+  // what the leader's log keeps of a message is the message as it was sent
+  const real = logOf(run, "leader")
+    .filter(({ header }) => header.type === "submit")
+    .map(({ body }) => decode(envelopeCodec, body))
+  const parcel = (first: number): Uint8Array => encode(parcelCodec, { first, envelopes: real.slice(0, 1) })
+  const mine = real.filter(({ from }) => Buffer.from(from).equals(Buffer.from(run.idOf("hospital-1"))))
+  const replay = encode(parcelCodec, { first: 1, envelopes: mine })
+  const post = (body: Uint8Array, identity: TlsIdentity, path = messages): Promise<Answer> =>
+    ask({ port: fog, method: "POST", path, headers: { "content-type": PARCEL_TYPE } }, body, toFog(identity))
+  const reads = turn(["/v1/studies", `/v1/studies/${study}`, `/v1/studies/${study}/events`, "/openapi.json"])
+  return [
+    { what: "valid reads", lanes: 2, pauseMs: 100, valid: true, send: () => ask({ port: api, path: reads() }) },
+    {
+      what: "valid looks at health and metrics",
+      lanes: 1,
+      pauseMs: 200,
+      valid: true,
+      send: turn([() => ask({ port: health, path: "/healthz" }), () => ask({ port: health, path: "/metrics" })]),
+    },
+    { what: "malformed HTTP", lanes: 2, pauseMs: 50, send: () => sendRaw(plain(), [malformed()]) },
+    { what: "no TLS on a TLS port", lanes: 2, pauseMs: 100, send: () => sendRaw(secure(), [malformed()]) },
+    {
+      what: "malformed HTTP with a certificate",
+      lanes: 1,
+      pauseMs: 100,
+      send: () => sendRaw(fog, [malformed()], { tls: toFog(own) }),
+    },
+    {
+      what: "no certificate",
+      lanes: 2,
+      pauseMs: 50,
+      send: turn([
+        () => ask({ port: leader, path: "/v1/studies" }, "", anyone),
+        () => ask({ port: fog, path: messages }, "", anyone),
+        () => ask({ port: authority, path: "/v1/roster" }, "", anyone),
+        () => ask({ port: authority, method: "POST", path: "/v1/leave" }, "{}", anyone),
+      ]),
+    },
+    {
+      what: "another authority's certificate",
+      lanes: 1,
+      pauseMs: 50,
+      send: turn([
+        () => ask({ port: leader, path: "/v1/studies" }, "", shownStrange),
+        () => ask({ port: fog, path: messages }, "", shownStrange),
+        () => ask({ port: authority, path: "/v1/studies" }, "", shownStrange),
+      ]),
+    },
+    {
+      what: "a right certificate at the wrong parent",
+      lanes: 1,
+      pauseMs: 100,
+      send: () => ask({ port: leader, path: `${messages}?after=0` }, "", tlsClientOptions(own, "leader")),
+    },
+    {
+      what: "unknown studies",
+      lanes: 1,
+      pauseMs: 50,
+      send: turn([
+        () => ask({ port: api, path: `/v1/studies/${unknown()}` }),
+        () => ask({ port: api, path: `/v1/studies/${unknown()}/models/${unknown()}` }),
+        () => ask({ port: fog, path: `/v1/studies/${unknown()}/messages` }, "", toFog(own)),
+        () => ask({ port: authority, path: `/v1/roster?study=${unknown()}&wait=0` }, "", tlsClientOptions(own, "authority")),
+      ]),
+    },
+    { what: "replays of a real parcel", lanes: 1, pauseMs: 50, send: () => post(replay, own) },
+    {
+      what: "real messages by somebody else, ahead of their turn, cut off",
+      lanes: 1,
+      pauseMs: 50,
+      send: turn([
+        () => post(replay, other),
+        () => post(parcel(1000), own),
+        () => post(replay.slice(0, -7), own),
+        () => post(new Uint8Array(randomBytes(4096)), own),
+        () => ask({ port: fog, path: `${messages}?after=999999&wait=0` }, "", toFog(own)),
+      ]),
+    },
+    {
+      what: "oversized bodies",
+      lanes: 1,
+      pauseMs: 200,
+      send: turn([
+        () => ask({ port: api, method: "POST", path: "/api/training/start" }, Buffer.alloc(1 << 20, "x")),
+        () => ask({ port: api, method: "POST", path: "/v1/studies", headers: { "content-type": "application/json" } }, Buffer.alloc(2 << 20, "x")),
+        () => post(new Uint8Array(2 << 20), own),
+        () => ask({ port: authority, method: "POST", path: "/v1/enrol", headers: { "content-type": "application/json" } }, Buffer.alloc(1 << 20, "x"), anyone),
+        () =>
+          ask(
+            { port: fog, method: "PUT", path: `/v1/uploads/${unknown()}?offset=0`, headers: { "content-type": UPLOAD_TYPE, "content-length": 2 << 20 } },
+            Buffer.alloc(2 << 20),
+            toFog(own),
+          ),
+      ]),
+    },
+    {
+      what: "uploads that are not what they say",
+      lanes: 1,
+      pauseMs: 300,
+      send: turn([
+        () =>
+          ask(
+            { port: fog, method: "PUT", path: `/v1/uploads/${"0".repeat(64)}?offset=77`, headers: { "content-type": UPLOAD_TYPE, "content-length": 8 } },
+            Buffer.alloc(8),
+            toFog(own),
+          ),
+        () => post(new Uint8Array(0), own, `${messages}?upload=${unknown()}`),
+        () => ask({ port: fog, method: "PUT", path: "/v1/uploads/../../x?offset=0" }, "x", toFog(own)),
+      ]),
+    },
+    {
+      what: "nonsense to be trained",
+      lanes: 2,
+      pauseMs: 50,
+      send: () => ask({ port: api, method: "POST", path: "/api/training/start" }, nonsense()),
+    },
+    {
+      what: "nonsense to be enrolled",
+      lanes: 1,
+      pauseMs: 50,
+      send: () =>
+        ask({ port: authority, method: "POST", path: "/v1/enrol", headers: { "content-type": "application/json" } }, nonsense(), anyone),
+    },
+    {
+      what: "slow-loris",
+      lanes: 12,
+      pauseMs: 10,
+      send: turn([
+        () => sendRaw(api, [..."GET /v1/studies HTTP/1.1\r\nx: y"], { pauseMs: 700 }),
+        () => sendRaw(health, [..."GET /healthz HTTP/1.1\r\nx: y\r\n"], { pauseMs: 700 }),
+        () => sendRaw(fog, [..."GET /v1/studies HTTP/1.1\r\nx: y"], { pauseMs: 700, tls: toFog(own) }),
+        () => sendRaw(leader, ["\x16", "\x03", "\x01"], { pauseMs: 3000 }),
+      ]),
+    },
+    { what: "flood of event streams", lanes: 1, pauseMs: 500, send: () => flood(api) },
+    {
+      what: "nonsense on admin sockets",
+      lanes: 2,
+      pauseMs: 50,
+      send: async () => {
+        const answer = await sendLine(socket(), line())
+        return answer
+      },
+    },
+  ]
+}
+
+const STREAMS = 90
+
+/** Opens more event streams than there may be, reads nothing of them, and leaves; gives the last refusal. */
+const flood = async (port: number): Promise<Answer> => {
+  const agent = new http.Agent({ maxSockets: STREAMS })
+  const refused: Answer[] = []
+  const requests = Array.from({ length: STREAMS }, () => {
+    const request = http.get({ host: "127.0.0.1", port, path: "/v1/events", agent }, (response) => {
+      if (response.statusCode === 200) return void response.pause()
+      const pieces: Buffer[] = []
+      response.on("data", (piece: Buffer) => pieces.push(piece))
+      response.once("end", () =>
+        refused.push({
+          status: response.statusCode ?? 0,
+          type: response.headers["content-type"] ?? "",
+          text: Buffer.concat(pieces).toString("utf8"),
+        }),
+      )
+      response.on("error", () => undefined)
+    })
+    return request.on("error", () => undefined)
+  })
+  await sleep(1500)
+  for (const request of requests) request.destroy()
+  agent.destroy()
+  return refused.find((answer) => faultOf(answer) !== null) ?? refused.at(-1) ?? "closed"
+}
+
+/** A line to an admin socket; what it answers is put as a problem would be. */
+const sendLine = (path: string, line: string): Promise<Answer> =>
+  new Promise((resolve) => {
+    const socket = connect({ path })
+    const pieces: Buffer[] = []
+    socket.setTimeout(5000, () => socket.destroy())
+    socket.on("error", () => undefined)
+    socket.on("data", (piece: Buffer) => {
+      pieces.push(piece)
+      socket.end()
+    })
+    socket.once("close", () => {
+      const text = Buffer.concat(pieces).toString("utf8")
+      if (text === "") return resolve("closed")
+      const { ok, error } = JSON.parse(text) as {
+        readonly ok: boolean
+        readonly error?: { readonly code: string; readonly message: string; readonly remedy: string }
+      }
+      if (ok || error === undefined) return resolve({ status: 200, type: "", text })
+      const problem = { type: "admin", title: error.code, status: 400, detail: error.message, remedy: error.remedy }
+      resolve({ status: 400, type: "application/problem+json", text: JSON.stringify(problem) })
+    })
+    socket.once("connect", () => socket.write(line))
+  })
+
+/** What was sent and what came of it. */
+export interface Tally {
+  readonly what: string
+  granted: number
+  refused: number
+  closed: number
+}
+
+/** A mixed load on all ports of a study, until it is stopped. */
+export class MixedLoad {
+  readonly tallies: Tally[] = []
+  /** What no answer may be, each once. */
+  readonly faults = new Set<string>()
+  #over = false
+  #lanes: Promise<unknown> = Promise.resolve()
+
+  static async start(run: StudyRun, targets: Targets): Promise<MixedLoad> {
+    const load = new MixedLoad()
+    const kinds = await kindsOf(run, targets)
+    load.#lanes = Promise.all(
+      kinds.flatMap((kind) => {
+        const tally: Tally = { what: kind.what, granted: 0, refused: 0, closed: 0 }
+        load.tallies.push(tally)
+        return Array.from({ length: kind.lanes }, () => load.#lane(kind, tally))
+      }),
+    )
+    return load
+  }
+
+  /** Sends nothing new, and waits for what is under way. */
+  async stop(): Promise<void> {
+    this.#over = true
+    await this.#lanes
+  }
+
+  async #lane(kind: Kind, tally: Tally): Promise<void> {
+    while (!this.#over) {
+      const answer = await kind.send()
+      if (answer === "closed") tally.closed += 1
+      else if (answer.status < 400) tally.granted += 1
+      else tally.refused += 1
+      const fault = faultOf(answer)
+      if (fault !== null) this.faults.add(`${kind.what}: ${fault}`)
+      await sleep(kind.pauseMs)
+    }
+  }
+}
+
+/** Where the admin sockets of a study's processes are. */
+export const socketsOf = async (run: StudyRun): Promise<readonly string[]> => {
+  const folders = ["authority/data", "leader/data", "hospital-1/data", "clinic-1/data"]
+  const found = await Promise.all(folders.map((folder) => socketOf(join(run.folder, folder))))
+  return found.filter((path) => path !== null)
+}
+
+export const portIn = (address: string): number => parseAddress(address).port
