@@ -9,7 +9,7 @@ import { chooseSumParameters } from "@consilium/lattice/threshold/choose-paramet
 import { acceptShare, dealKey } from "@consilium/lattice/threshold/key-dealing"
 import { ThresholdParameters } from "@consilium/lattice/threshold/threshold-parameters"
 import { ThresholdSum } from "@consilium/lattice/threshold/threshold-sum"
-import { median, mustBeExact } from "./timing.mjs"
+import { median, mustBeExact, timeRow } from "./timing.mjs"
 
 const RUNS = 5
 const study = sha256(new Uint8Array(1))
@@ -59,10 +59,10 @@ export const measureThreshold = async (form, demand, vectors, expected) => {
   const id = (what) => `sums.${form}.${what}`
   const perValue = scheme.payloadLength / demand.values
   return [
-    { id: id("protect"), value: protecting.ms, unit: "ms" },
-    { id: id("add"), value: adding.ms, unit: "ms" },
-    { id: id("open"), value: opening.ms, unit: "ms" },
-    { id: id("decode"), value: decoding.ms, unit: "ms" },
+    timeRow(id("protect"), protecting),
+    timeRow(id("add"), adding),
+    timeRow(id("open"), opening),
+    timeRow(id("decode"), decoding),
     { id: id("up"), value: perValue, unit: "B/value" },
     { id: id("opening"), value: perValue, unit: "B/value" },
     { id: id("key-share"), value: dealt[0].shares[0].length, unit: "B/recipient" },
@@ -95,10 +95,10 @@ export const measureMasked = async (keys, demand, vectors, expected) => {
   mustBeExact(`masked, ${keys} keys`, decoding.result, expected)
   const id = (what) => `sums.${keys === "gaussian" ? "masked" : `masked-${keys}`}.${what}`
   return [
-    { id: id("protect"), value: protecting.ms, unit: "ms" },
-    { id: id("add"), value: adding.ms, unit: "ms" },
-    { id: id("open"), value: opening.ms, unit: "ms" },
-    { id: id("decode"), value: decoding.ms, unit: "ms" },
+    timeRow(id("protect"), protecting),
+    timeRow(id("add"), adding),
+    timeRow(id("open"), opening),
+    timeRow(id("decode"), decoding),
     { id: id("up"), value: scheme.payloadLength / demand.values, unit: "B/value" },
     { id: id("recipient"), value: scheme.shareLength, unit: "B/recipient" },
     { id: id("opening"), value: scheme.shareLength / demand.values, unit: "B/value" },

@@ -25,7 +25,8 @@ const BARS = {
 }
 
 const compared = (rows) => {
-  const peers = new Map(rows.filter(({ value }) => value !== null).map(({ id, value }) => [id, value]))
+  const bestOf = ({ best, value }) => best ?? value
+  const peers = new Map(rows.filter(({ value }) => value !== null).map((row) => [row.id, bestOf(row)]))
   return rows.map((row) => {
     const [, scheme, what] = row.id.split(".")
     const peer = ["ckks", "bfv", "masked"].includes(scheme) ? peers.get(`sums.node-seal.${what}`) : undefined
@@ -33,7 +34,7 @@ const compared = (rows) => {
     return {
       ...row,
       ...(bar === undefined ? {} : { bar }),
-      ...(peer === undefined ? {} : { peer, ratio: peer / row.value }),
+      ...(peer === undefined ? {} : { peer, ratio: peer / bestOf(row) }),
     }
   })
 }

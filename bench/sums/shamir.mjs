@@ -2,7 +2,7 @@ import { newSecretKey, PrfStream } from "@consilium/base/random"
 import { FieldVector } from "@consilium/sharing/field"
 import { reconstructShamir, shareShamir } from "@consilium/sharing/shamir"
 import { sumOfShares } from "@consilium/sharing/verified"
-import { median, mustBeExact } from "./timing.mjs"
+import { median, mustBeExact, timeRow } from "./timing.mjs"
 
 const RUNS = 3
 
@@ -25,9 +25,9 @@ export const measureShamir = async ({ facilities, threshold, values }, vectors, 
   mustBeExact("shamir", decoding.result.toIntegers(), expected)
   const bytes = parts[0].encode().length
   return [
-    { id: "sums.shamir.protect", value: protecting.ms, unit: "ms" },
-    { id: "sums.shamir.add", value: adding.ms, unit: "ms" },
-    { id: "sums.shamir.decode", value: decoding.ms, unit: "ms" },
+    timeRow("sums.shamir.protect", protecting),
+    timeRow("sums.shamir.add", adding),
+    timeRow("sums.shamir.decode", decoding),
     { id: "sums.shamir.up", value: (bytes * facilities) / values, unit: "B/value" },
     { id: "sums.shamir.opening", value: bytes / values, unit: "B/value" },
   ]

@@ -1,12 +1,10 @@
 import http, { type IncomingMessage, type RequestOptions } from "node:http"
 import https from "node:https"
 import { connect, type Socket } from "node:net"
-import { connect as tlsConnect, type ConnectionOptions } from "node:tls"
+import { type ConnectionOptions, connect as tlsConnect } from "node:tls"
 
 /** What came back: an answer, or nothing but the end of the connection. */
-export type Answer =
-  | { readonly status: number; readonly type: string; readonly text: string }
-  | "closed"
+export type Answer = { readonly status: number; readonly type: string; readonly text: string } | "closed"
 
 const PATIENCE = 15_000
 const MOST_BYTES = 4 << 20
@@ -38,7 +36,9 @@ export const ask = (
       response.once("error", () => resolve("closed"))
     }
     const all = { host: "127.0.0.1", agent: false, timeout: PATIENCE, ...options }
-    const request = tls ? https.request({ ...all, ...tls } as RequestOptions, answered) : http.request(all, answered)
+    const request = tls
+      ? https.request({ ...all, ...tls } as RequestOptions, answered)
+      : http.request(all, answered)
     request.once("timeout", () => request.destroy())
     request.once("error", () => resolve("closed"))
     request.end(body)
@@ -93,7 +93,9 @@ export const faultOf = (answer: Answer): string | null => {
     const problem = JSON.parse(text) as Record<string, unknown>
     const whole =
       problem.status === status &&
-      ["type", "title", "detail", "remedy"].every((key) => typeof problem[key] === "string" && problem[key] !== "")
+      ["type", "title", "detail", "remedy"].every(
+        (key) => typeof problem[key] === "string" && problem[key] !== "",
+      )
     return whole ? null : `a refusal ${status} lacks something: ${text.slice(0, 300)}`
   } catch {
     return `a refusal ${status} is no JSON: ${text.slice(0, 300)}`

@@ -2,7 +2,8 @@ import { execFileSync } from "node:child_process"
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs"
 import { join } from "node:path"
 
-const works = (command: string, ...given: readonly string[]): boolean => {
+/** Whether a command ends well. */
+export const works = (command: string, ...given: readonly string[]): boolean => {
   try {
     execFileSync(command, given, { stdio: "ignore" })
     return true

@@ -28,6 +28,8 @@ export interface Layout {
   readonly deadlines?: { readonly collect: number; readonly answer: number }
   /** Whether one facility asks a person before it trains, so that the study stands still until `release`. */
   readonly held?: boolean
+  /** Port that the API tries first. */
+  readonly apiPort?: number
 }
 
 export const edit = (path: string, change: (text: string) => string): void => {
@@ -37,13 +39,21 @@ export const edit = (path: string, change: (text: string) => string): void => {
   writeFileSync(path, after)
 }
 
+/** Any free port, in a list of ports. */
+const ANY = "- 0\n"
+
 /** Lays out a study whose leader keeps files, which start in no time, and listens where nobody else does. */
 export const layOutStudy = async (layout: Layout = {}): Promise<StudyRun> => {
-  const { fogs = 1, rounds = PLAN.rounds, protection = "shamir", deadlines, held = false } = layout
+  const { fogs = 1, rounds = PLAN.rounds, protection = "shamir", deadlines, held = false, apiPort } = layout
   const run = await StudyRun.layOut({ ...PLAN, fogs, rounds, protection })
   edit(join(run.folder, "leader/local/leader.yaml"), (text) =>
     text.replace(/^store: pglite$/m, "store: segments").replaceAll(/^ *- (8443|8001|8002)\n/gm, ""),
   )
+  if (apiPort !== undefined)
+    edit(join(run.folder, "leader/local/leader.yaml"), (text) => {
+      const at = text.indexOf(ANY, text.indexOf("api:"))
+      return `${text.slice(0, at)}- ${apiPort}\n      ${text.slice(at)}`
+    })
   if (deadlines !== undefined)
     edit(join(run.folder, "study.yaml"), (text) =>
       text
@@ -57,38 +67,57 @@ export const layOutStudy = async (layout: Layout = {}): Promise<StudyRun> => {
   return run
 }
 
-/** Makes a parent listen at a port of its own that is known before it starts; gives the port. */
-export const knownPort = async (run: StudyRun, name: string): Promise<number> => {
+const freePort = async (): Promise<number> => {
   const reserved = await reserveAddress(LOOPBACK, [0])
   await reserved.close()
-  const { port } = parseAddress(reserved.address)
-  const role = name === "leader" ? "leader" : "fog"
-  // the first list of ports is where the role listens for its children
-  edit(join(run.folder, name, "local", `${role}.yaml`), (text) => text.replace("- 0\n", `- ${port}\n`))
+  return parseAddress(reserved.address).port
+}
+
+/** Makes a parent listen to its children at a port that is known before it starts; gives the port. */
+export const knownPort = async (run: StudyRun, name: string): Promise<number> => {
+  const port = await freePort()
+  const file = name === "leader" ? "leader.yaml" : "fog.yaml"
+  edit(join(run.folder, name, "local", file), (text) => text.replace(ANY, `- ${port}\n`))
   return port
+}
+
+/** The same for the leader's health and metrics. */
+export const knownHealthPort = async (run: StudyRun): Promise<number> => {
+  const port = await freePort()
+  edit(join(run.folder, "leader/local/leader.yaml"), (text) => {
+    const at = text.indexOf(ANY, text.indexOf("health:"))
+    return `${text.slice(0, at)}- ${port}\n${text.slice(at + ANY.length)}`
+  })
+  return port
+}
+
+/** Where the leader's API is, once it says so. */
+export const apiUrl = async (run: StudyRun): Promise<string> => {
+  await run.said("leader", "the page and the API are at ")
+  return (/http:\/\/\S+/.exec(run.output("leader", "log")) as RegExpExecArray)[0]
 }
 
 const dataFolder = (run: StudyRun, name: string): string => join(run.folder, name, "data")
 
-const waiting = z.object({ studies: z.array(z.object({ waitsForApproval: z.boolean() })) })
+const waiting = z.object({ studies: z.array(z.object({ name: z.string(), waitsForApproval: z.boolean() })) })
 
 /** Resolves when the study stands still in its first round: all have sent but the one that asks a person. */
 export const standsStill = async (run: StudyRun, senders: number): Promise<void> => {
   await run.until(() => logged(run, "leader", "submit") >= senders, `${senders} facilities have submitted`)
 }
 
-/** Lets the facility that asks take part. */
-export const release = async (run: StudyRun): Promise<void> => {
+/** Lets the facility that asks take part in a study. */
+export const release = async (run: StudyRun, study = "simulated"): Promise<void> => {
   const folder = dataFolder(run, HOLDER)
   await run.until(
     () =>
       callAdmin(folder, "status", {}, { result: waiting }).then(
-        ({ studies }) => studies.some(({ waitsForApproval }) => waitsForApproval),
+        ({ studies }) => studies.some(({ name, waitsForApproval }) => name === study && waitsForApproval),
         () => false,
       ),
     `${HOLDER} asks a person`,
   )
-  await callAdmin(folder, "approve", { study: "simulated", by: "a person" })
+  await callAdmin(folder, "approve", { study, by: "a person" })
 }
 
 /** What a role has logged so far. */

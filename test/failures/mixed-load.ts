@@ -6,14 +6,15 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ConnectionOptions } from "node:tls"
+import { equalBytes } from "@consilium/base/bytes"
 import { decode, encode } from "@consilium/base/encoding"
 import { envelopeCodec } from "@consilium/federation/messages"
+import { participantId } from "@consilium/federation/roster"
 import { socketOf } from "@consilium/node/admin/socket"
 import { makeCsr, openAuthority } from "@consilium/node/identity/ca"
 import { loadOrEnrol } from "@consilium/node/identity/enrol-client"
 import { loadOrCreateKeys } from "@consilium/node/identity/keys"
 import { readKit } from "@consilium/node/identity/kit"
-import { parseAddress } from "@consilium/node/identity/names"
 import { type TlsIdentity, tlsClientOptions, tlsIdentity } from "@consilium/node/identity/tls"
 import { openSealed } from "@consilium/node/roles/membership"
 import { PARCEL_TYPE, parcelCodec, UPLOAD_TYPE } from "@consilium/node/transport/wire"
@@ -109,6 +110,11 @@ const turn = <T>(all: readonly T[]): (() => T) => {
   return () => all[at++ % all.length] as T
 }
 
+const inTurn = (sends: readonly (() => Promise<Answer>)[]): (() => Promise<Answer>) => {
+  const next = turn(sends)
+  return () => next()()
+}
+
 /** Everything that is sent to a study's ports: honest requests, and what nobody honest would send. */
 const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]> => {
   const { study, api, health, leader, fog, authority, sockets } = targets
@@ -130,20 +136,29 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
   const real = logOf(run, "leader")
     .filter(({ header }) => header.type === "submit")
     .map(({ body }) => decode(envelopeCodec, body))
-  const parcel = (first: number): Uint8Array => encode(parcelCodec, { first, envelopes: real.slice(0, 1) })
-  const mine = real.filter(({ from }) => Buffer.from(from).equals(Buffer.from(run.idOf("hospital-1"))))
-  const replay = encode(parcelCodec, { first: 1, envelopes: mine })
+  const mine = real.filter(({ from }) => equalBytes(from, participantId("hospital-1")))
+  const parcel = (first: number): Uint8Array => encode(parcelCodec, { first, envelopes: mine })
+  const replay = parcel(1)
   const post = (body: Uint8Array, identity: TlsIdentity, path = messages): Promise<Answer> =>
     ask({ port: fog, method: "POST", path, headers: { "content-type": PARCEL_TYPE } }, body, toFog(identity))
   const reads = turn(["/v1/studies", `/v1/studies/${study}`, `/v1/studies/${study}/events`, "/openapi.json"])
   return [
-    { what: "valid reads", lanes: 2, pauseMs: 100, valid: true, send: () => ask({ port: api, path: reads() }) },
+    {
+      what: "valid reads",
+      lanes: 2,
+      pauseMs: 100,
+      valid: true,
+      send: () => ask({ port: api, path: reads() }),
+    },
     {
       what: "valid looks at health and metrics",
       lanes: 1,
       pauseMs: 200,
       valid: true,
-      send: turn([() => ask({ port: health, path: "/healthz" }), () => ask({ port: health, path: "/metrics" })]),
+      send: inTurn([
+        () => ask({ port: health, path: "/healthz" }),
+        () => ask({ port: health, path: "/metrics" }),
+      ]),
     },
     { what: "malformed HTTP", lanes: 2, pauseMs: 50, send: () => sendRaw(plain(), [malformed()]) },
     { what: "no TLS on a TLS port", lanes: 2, pauseMs: 100, send: () => sendRaw(secure(), [malformed()]) },
@@ -157,7 +172,7 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "no certificate",
       lanes: 2,
       pauseMs: 50,
-      send: turn([
+      send: inTurn([
         () => ask({ port: leader, path: "/v1/studies" }, "", anyone),
         () => ask({ port: fog, path: messages }, "", anyone),
         () => ask({ port: authority, path: "/v1/roster" }, "", anyone),
@@ -168,7 +183,7 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "another authority's certificate",
       lanes: 1,
       pauseMs: 50,
-      send: turn([
+      send: inTurn([
         () => ask({ port: leader, path: "/v1/studies" }, "", shownStrange),
         () => ask({ port: fog, path: messages }, "", shownStrange),
         () => ask({ port: authority, path: "/v1/studies" }, "", shownStrange),
@@ -184,11 +199,16 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "unknown studies",
       lanes: 1,
       pauseMs: 50,
-      send: turn([
+      send: inTurn([
         () => ask({ port: api, path: `/v1/studies/${unknown()}` }),
         () => ask({ port: api, path: `/v1/studies/${unknown()}/models/${unknown()}` }),
         () => ask({ port: fog, path: `/v1/studies/${unknown()}/messages` }, "", toFog(own)),
-        () => ask({ port: authority, path: `/v1/roster?study=${unknown()}&wait=0` }, "", tlsClientOptions(own, "authority")),
+        () =>
+          ask(
+            { port: authority, path: `/v1/roster?study=${unknown()}&wait=0` },
+            "",
+            tlsClientOptions(own, "authority"),
+          ),
       ]),
     },
     { what: "replays of a real parcel", lanes: 1, pauseMs: 50, send: () => post(replay, own) },
@@ -196,7 +216,7 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "real messages by somebody else, ahead of their turn, cut off",
       lanes: 1,
       pauseMs: 50,
-      send: turn([
+      send: inTurn([
         () => post(replay, other),
         () => post(parcel(1000), own),
         () => post(replay.slice(0, -7), own),
@@ -208,14 +228,38 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "oversized bodies",
       lanes: 1,
       pauseMs: 200,
-      send: turn([
+      send: inTurn([
         () => ask({ port: api, method: "POST", path: "/api/training/start" }, Buffer.alloc(1 << 20, "x")),
-        () => ask({ port: api, method: "POST", path: "/v1/studies", headers: { "content-type": "application/json" } }, Buffer.alloc(2 << 20, "x")),
-        () => post(new Uint8Array(2 << 20), own),
-        () => ask({ port: authority, method: "POST", path: "/v1/enrol", headers: { "content-type": "application/json" } }, Buffer.alloc(1 << 20, "x"), anyone),
         () =>
           ask(
-            { port: fog, method: "PUT", path: `/v1/uploads/${unknown()}?offset=0`, headers: { "content-type": UPLOAD_TYPE, "content-length": 2 << 20 } },
+            {
+              port: api,
+              method: "POST",
+              path: "/v1/studies",
+              headers: { "content-type": "application/json" },
+            },
+            Buffer.alloc(2 << 20, "x"),
+          ),
+        () => post(new Uint8Array(2 << 20), own),
+        () =>
+          ask(
+            {
+              port: authority,
+              method: "POST",
+              path: "/v1/enrol",
+              headers: { "content-type": "application/json" },
+            },
+            Buffer.alloc(1 << 20, "x"),
+            anyone,
+          ),
+        () =>
+          ask(
+            {
+              port: fog,
+              method: "PUT",
+              path: `/v1/uploads/${unknown()}?offset=0`,
+              headers: { "content-type": UPLOAD_TYPE, "content-length": 2 << 20 },
+            },
             Buffer.alloc(2 << 20),
             toFog(own),
           ),
@@ -225,10 +269,15 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "uploads that are not what they say",
       lanes: 1,
       pauseMs: 300,
-      send: turn([
+      send: inTurn([
         () =>
           ask(
-            { port: fog, method: "PUT", path: `/v1/uploads/${"0".repeat(64)}?offset=77`, headers: { "content-type": UPLOAD_TYPE, "content-length": 8 } },
+            {
+              port: fog,
+              method: "PUT",
+              path: `/v1/uploads/${"0".repeat(64)}?offset=77`,
+              headers: { "content-type": UPLOAD_TYPE, "content-length": 8 },
+            },
             Buffer.alloc(8),
             toFog(own),
           ),
@@ -247,13 +296,22 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       lanes: 1,
       pauseMs: 50,
       send: () =>
-        ask({ port: authority, method: "POST", path: "/v1/enrol", headers: { "content-type": "application/json" } }, nonsense(), anyone),
+        ask(
+          {
+            port: authority,
+            method: "POST",
+            path: "/v1/enrol",
+            headers: { "content-type": "application/json" },
+          },
+          nonsense(),
+          anyone,
+        ),
     },
     {
       what: "slow-loris",
       lanes: 12,
       pauseMs: 10,
-      send: turn([
+      send: inTurn([
         () => sendRaw(api, [..."GET /v1/studies HTTP/1.1\r\nx: y"], { pauseMs: 700 }),
         () => sendRaw(health, [..."GET /healthz HTTP/1.1\r\nx: y\r\n"], { pauseMs: 700 }),
         () => sendRaw(fog, [..."GET /v1/studies HTTP/1.1\r\nx: y"], { pauseMs: 700, tls: toFog(own) }),
@@ -265,10 +323,7 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "nonsense on admin sockets",
       lanes: 2,
       pauseMs: 50,
-      send: async () => {
-        const answer = await sendLine(socket(), line())
-        return answer
-      },
+      send: () => sendLine(socket(), line()),
     },
   ]
 }
@@ -320,7 +375,13 @@ const sendLine = (path: string, line: string): Promise<Answer> =>
         readonly error?: { readonly code: string; readonly message: string; readonly remedy: string }
       }
       if (ok || error === undefined) return resolve({ status: 200, type: "", text })
-      const problem = { type: "admin", title: error.code, status: 400, detail: error.message, remedy: error.remedy }
+      const problem = {
+        type: "admin",
+        title: error.code,
+        status: 400,
+        detail: error.message,
+        remedy: error.remedy,
+      }
       resolve({ status: 400, type: "application/problem+json", text: JSON.stringify(problem) })
     })
     socket.once("connect", () => socket.write(line))
@@ -380,5 +441,3 @@ export const socketsOf = async (run: StudyRun): Promise<readonly string[]> => {
   const found = await Promise.all(folders.map((folder) => socketOf(join(run.folder, folder))))
   return found.filter((path) => path !== null)
 }
-
-export const portIn = (address: string): number => parseAddress(address).port

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { toHex } from "@consilium/base/bytes"
@@ -83,6 +84,11 @@ export class HostileLeader {
 
   get inbox(): readonly Delivery[] {
     return this.#door.inbox
+  }
+
+  /** Resolves when a file is in this leader's data folder. */
+  async awaitFile(name: string): Promise<void> {
+    while (!existsSync(join(this.membership.folder, name))) await sleep(20)
   }
 
   /** The authority's next roster, once there is one. */

@@ -37,6 +37,11 @@ const rewritten = (
 /** What the leader says when somebody should leave, so that the authority signs a roster that it can misuse. */
 export const WANTS_ROSTER = "waiting for another roster"
 
+/** What the leader says, before a facility's name, when somebody should kill that facility and start it again. */
+export const WANTS_KILL = "waiting for the end of"
+/** The file in the leader's data folder that says that this was done. */
+export const GO_ON = "go-on"
+
 /** What a dishonest leader tries, in an order that leaves the study fit for the next attempt to cheat. */
 export class Script {
   readonly leader: HostileRounds
@@ -73,7 +78,8 @@ export class Script {
     const all = await this.lists(attempt)
     await this.histories(attempt)
     await this.certificates(attempt, all.proposal, all.signatures)
-    await this.openings(attempt, all.proposal, all.signatures)
+    const partials = await this.openings(attempt, all.proposal, all.signatures)
+    await this.killed(attempt, all.proposal, all.signatures, partials)
     await this.measurements(attempt, parameters)
   }
 
@@ -234,7 +240,7 @@ export class Script {
     attempt: OpenAttempt,
     all: Proposal,
     signatures: ReadonlyMap<string, Uint8Array>,
-  ): Promise<void> {
+  ): Promise<ReadonlyMap<string, MessageOf<"partial">>> {
     const { leader } = this
     const { names } = leader
     const partials = await leader.ask(leader.certificate(all, signatures), "partial")
@@ -253,6 +259,40 @@ export class Script {
     await leader.attack(
       "a certificate for another list after the opening",
       leader.certificate(other, signatures),
+    )
+    return partials
+  }
+
+  /** Who was killed and comes back says what it said before, and nothing else. */
+  async killed(
+    attempt: OpenAttempt,
+    all: Proposal,
+    signatures: ReadonlyMap<string, Uint8Array>,
+    partials: ReadonlyMap<string, MessageOf<"partial">>,
+  ): Promise<void> {
+    const { leader } = this
+    const first = leader.names.slice(0, 1)
+    this.#narrate(`${WANTS_KILL} ${first[0]}`)
+    await leader.awaitFile(GO_ON)
+    const again = await leader.ask(leader.certificate(all, signatures), "partial", first)
+    leader.note(
+      "the same certificate, to one that was killed since",
+      same(
+        first,
+        (name) => toHex(partials.get(name)?.sealed as Uint8Array),
+        (name) => toHex(again.get(name)?.sealed as Uint8Array),
+      ),
+    )
+    const others = leader.names.slice(1)
+    await leader.attack(
+      "another list, to one that was killed since",
+      this.#propose(leader.proposal(attempt, others)),
+      first,
+    )
+    await leader.attack(
+      "a second challenge, to one that was killed since",
+      leader.list(attempt, others),
+      first,
     )
   }
 

@@ -9,6 +9,7 @@ import { ChaosStudy } from "../chaos/chaos-study.js"
 import { type Condition, CutWire } from "../failures/cut-wire.js"
 import { canLimit, liftLimit, limitFiles, SmallDisk } from "../failures/full-disk.js"
 import {
+  apiUrl,
   edit,
   ended,
   FACILITIES,
@@ -371,7 +372,7 @@ describe("clock skew of an hour", () => {
     run.startAllBut(["leader"])
     run.start("leader", undefined, shifted(hours))
     await standsStill(run, FACILITIES.length - 1)
-    const [url] = /http:\/\/\S+/.exec(run.output("leader", "log")) as RegExpExecArray
+    const url = await apiUrl(run)
     const answer = await fetch(`${url}/v1/studies`, { headers: { authorization: `Bearer ${TOKEN}` } })
     const text = await answer.text()
     expect(answer.status, text).toBe(status)

@@ -159,12 +159,12 @@ describe("what cannot run says so, and leaves nothing running", () => {
     `)
   })
 
-  it("differential privacy", async () => {
-    expect(await told(await demo("--privacy", "8", "--format", "json"))).toMatchInlineSnapshot(`
+  it("a privacy budget that is none", async () => {
+    expect(await told(await demo("--privacy", "none", "--format", "json"))).toMatchInlineSnapshot(`
       "exit 2
-      cli/not-available: Differential privacy (--privacy 8) is not part of this version.
-        remedy: Leave --privacy out, or say --privacy off. Without it the final model may tell something of single patients.
-        see: docs/reference/errors.md#clinot-available
+      cli/usage: --privacy "none" is no budget.
+        remedy: Say --privacy off, or an epsilon above 0 such as --privacy 8; smaller is more private.
+        see: docs/reference/errors.md#cliusage
       "
     `)
   })

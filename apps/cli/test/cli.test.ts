@@ -79,12 +79,14 @@ describe("the command line", () => {
       expect(stdout).toBe("")
       return `exit ${code}\n${stderr.trimEnd()}`
     }
-    expect(await refused("--privacy", "8")).toMatchInlineSnapshot(`
+    expect(await refused("--privacy", "much")).toMatchInlineSnapshot(`
       "exit 2
-      cli/not-available: Differential privacy (--privacy 8) is not part of this version.
-        remedy: Leave --privacy out, or say --privacy off. Without it the final model may tell something of single patients.
-        see: docs/reference/errors.md#clinot-available"
+      cli/usage: --privacy "much" is no budget.
+        remedy: Say --privacy off, or an epsilon above 0 such as --privacy 8; smaller is more private.
+        see: docs/reference/errors.md#cliusage"
     `)
+    expect(await refused("--privacy", "0")).toContain("is no budget")
+    expect(await refused("--privacy", "8", "--fine-tune", "5")).toContain("Fine-tuning adds no noise")
     expect(await refused("--study", "heart")).toMatchInlineSnapshot(`
       "exit 2
       cli/usage: The heart study needs the folder of the four processed UCI files.

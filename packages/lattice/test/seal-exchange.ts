@@ -30,9 +30,9 @@ export const tolerance = (what: string): number => (what.includes("they rotate")
 const SCALE = 2 ** 26
 
 /** What SEAL's functions give where they are not told where to put it. */
-const made = <T>(value: T): Exclude<T, void | undefined> => {
-  if (value === undefined) throw new Error("SEAL gave nothing")
-  return value as Exclude<T, void | undefined>
+const made = <T>(value: T): Extract<T, object> => {
+  if (typeof value !== "object" || value === null) throw new Error("SEAL gave nothing")
+  return value as Extract<T, object>
 }
 
 /** The largest difference between what one side put in and the other got out, for each thing that was exchanged. */

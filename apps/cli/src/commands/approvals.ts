@@ -23,14 +23,13 @@ export const list = async (options: { readonly config: string; readonly format: 
   ])
 }
 
-/** What a person decided, with who it was where that is kept. */
-export const wordsOf = (approval: unknown): string => {
-  if (approval === null) return "not asked for yet"
-  if (approval === "not-needed") return "not needed"
-  if (typeof approval === "string") return approval
-  const { approved, by } = approval as { readonly approved?: unknown; readonly by?: unknown }
-  return `${approved === true ? "approved" : "denied"}${typeof by === "string" ? ` by ${by}` : ""}`
-}
+type Approval = Awaited<ReturnType<typeof approvalsOf>>["studies"][number]["approval"]
+
+/** What a person at the facility decided about a study. */
+export const wordsOf = (approval: Approval): string =>
+  ({ "not-needed": "not needed", none: "not asked for yet", approved: "approved", denied: "denied" })[
+    approval
+  ]
 
 export const decide = async (
   approved: boolean,

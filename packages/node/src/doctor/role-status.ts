@@ -32,7 +32,7 @@ const facility = z.object({
       phase: z.string(),
       round: whole,
       attempt: whole,
-      approval: z.union([z.string(), z.looseObject({}), z.null()]),
+      approval: z.enum(["not-needed", "none", "approved", "denied"]),
       waitsForApproval: z.boolean(),
     }),
   ),

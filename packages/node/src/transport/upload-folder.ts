@@ -88,6 +88,8 @@ export class UploadFolder {
     body: Readable,
   ): Promise<number> {
     const path = this.#path(child, digest)
+    // it may break off before anybody reads it
+    body.on("error", () => undefined)
     return this.#alone(child, async (signal) => {
       const lengths = await this.#sweep(this.#childFolder(child))
       const length = await lengthOf(path)
