@@ -1,6 +1,6 @@
-// The bootstrap behind `npm run demo`, `npm test`, `npm run test:slow` and `npm run build`: from a fresh clone to a
-// running program with nothing but Node.js and npm. Only built-in modules, and nothing newer than ES2019, so that an
-// old Node reaches the sentence that says it is old.
+// The bootstrap behind `npm run demo`, `npm test`, `npm run test:slow`, `npm run test:security` and `npm run build`: from
+// a fresh clone to a running program with nothing but Node.js and npm. Only built-in modules, and nothing newer than
+// ES2019, so that an old Node reaches the sentence that says it is old.
 // biome-ignore-all lint/style/useNodejsImportProtocol: an old Node does not know the prefix
 import { dirname, join } from "path"
 import { fileURLToPath } from "url"
@@ -17,6 +17,7 @@ const COMMANDS = {
   demo: [join(root, "apps", "cli", "bin", "consilium.js"), "demo"],
   test: [vitest, "run", "--project", "fast"],
   "test:slow": [vitest, "run", "--project", "slow"],
+  "test:security": [join(root, "scripts", "security-table.mjs")],
   build: null,
 }
 

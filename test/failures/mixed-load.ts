@@ -40,8 +40,8 @@ interface Kind {
   readonly lanes: number
   readonly pauseMs: number
   readonly send: () => Promise<Answer>
-  /** Whether it is an honest request, to be granted. */
-  readonly valid?: boolean
+  /** Whether it is to be granted: an honest request, or what is harmless and is passed over. */
+  readonly granted?: "always" | "never" | "sometimes"
 }
 
 const sealedOf = (run: StudyRun, name: string) =>
@@ -76,7 +76,7 @@ const strangeIdentity = async (name: string): Promise<TlsIdentity> => {
 const MALFORMED: readonly (string | Uint8Array)[] = [
   "\x00\x01\x02\x03\r\n\r\n",
   "GET / HTTP/9.9\r\nhost: 127.0.0.1\r\n\r\n",
-  "GET  /v1/studies\r\n\r\n",
+  "G E T /v1/studies HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n",
   "GET /%zz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n",
   `GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ${"y".repeat(40_000)}\r\n\r\n`,
   "POST /v1/studies HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
@@ -147,14 +147,14 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
       what: "valid reads",
       lanes: 2,
       pauseMs: 100,
-      valid: true,
+      granted: "always",
       send: () => ask({ port: api, path: reads() }),
     },
     {
       what: "valid looks at health and metrics",
       lanes: 1,
       pauseMs: 200,
-      valid: true,
+      granted: "always",
       send: inTurn([
         () => ask({ port: health, path: "/healthz" }),
         () => ask({ port: health, path: "/metrics" }),
@@ -211,13 +211,21 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
           ),
       ]),
     },
-    { what: "replays of a real parcel", lanes: 1, pauseMs: 50, send: () => post(replay, own) },
     {
+      what: "replays of a real parcel",
+      granted: "always",
+      lanes: 1,
+      pauseMs: 50,
+      send: () => post(replay, own),
+    },
+    {
+      // what has a number that was taken is passed over, whatever it is
       what: "real messages by somebody else, ahead of their turn, cut off",
+      granted: "sometimes",
       lanes: 1,
       pauseMs: 50,
       send: inTurn([
-        () => post(replay, other),
+        () => post(parcel(2), other),
         () => post(parcel(1000), own),
         () => post(replay.slice(0, -7), own),
         () => post(new Uint8Array(randomBytes(4096)), own),
@@ -318,7 +326,7 @@ const kindsOf = async (run: StudyRun, targets: Targets): Promise<readonly Kind[]
         () => sendRaw(leader, ["\x16", "\x03", "\x01"], { pauseMs: 3000 }),
       ]),
     },
-    { what: "flood of event streams", lanes: 1, pauseMs: 500, send: () => flood(api) },
+    { what: "flood of event streams", granted: "sometimes", lanes: 1, pauseMs: 500, send: () => flood(api) },
     {
       what: "nonsense on admin sockets",
       lanes: 2,
@@ -390,6 +398,7 @@ const sendLine = (path: string, line: string): Promise<Answer> =>
 /** What was sent and what came of it. */
 export interface Tally {
   readonly what: string
+  readonly toBeGranted: NonNullable<Kind["granted"]>
   granted: number
   refused: number
   closed: number
@@ -408,7 +417,13 @@ export class MixedLoad {
     const kinds = await kindsOf(run, targets)
     load.#lanes = Promise.all(
       kinds.flatMap((kind) => {
-        const tally: Tally = { what: kind.what, granted: 0, refused: 0, closed: 0 }
+        const tally: Tally = {
+          what: kind.what,
+          toBeGranted: kind.granted ?? "never",
+          granted: 0,
+          refused: 0,
+          closed: 0,
+        }
         load.tallies.push(tally)
         return Array.from({ length: kind.lanes }, () => load.#lane(kind, tally))
       }),

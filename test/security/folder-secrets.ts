@@ -18,6 +18,18 @@ export const copyData = (run: StudyRun, name: string, to: string): string => {
 
 export const keyFileOf = (run: StudyRun, name: string): string => join(run.folder, name, "local/storage.key")
 
+/** The records of the journal in the copy of a data folder, as they are there. */
+export const sealedRecords = async (run: StudyRun, copy: string): Promise<readonly Uint8Array[]> => {
+  const stores = await openSegmentStores(join(copy, "studies"))
+  try {
+    const out: Uint8Array[] = []
+    for await (const record of (await stores.study(studyDigest(run.study))).journal()) out.push(record)
+    return out
+  } finally {
+    await stores.close()
+  }
+}
+
 /** What somebody who has the storage key can read in the copy of a data folder, by where it was. */
 export const readable = async (
   run: StudyRun,
@@ -27,15 +39,8 @@ export const readable = async (
   const out = new Map<string, Uint8Array>()
   const sealed = await openSealed(copy, { kind: "file", path: keyFileOf(run, name) })
   for (const file of await sealed.names()) out.set(`sealed/${file}`, (await sealed.get(file)) as Uint8Array)
-  const stores = await openSegmentStores(join(copy, "studies"))
-  try {
-    const digest = studyDigest(run.study)
-    const store = await stores.study(digest)
-    const box = await openJournalBox(sealed, digest)
-    let record = 0
-    for await (const bytes of store.journal()) out.set(`journal record ${++record}`, box.open(bytes))
-  } finally {
-    await stores.close()
-  }
+  const box = await openJournalBox(sealed, studyDigest(run.study))
+  for (const [i, record] of (await sealedRecords(run, copy)).entries())
+    out.set(`journal record ${i + 1}`, box.open(record))
   return out
 }

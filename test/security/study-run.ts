@@ -50,6 +50,7 @@ export class StudyRun {
       strategy: "fedyogi",
       learningRate: undefined,
       fineTuneSteps: 0,
+      epsilon: null,
       ...plan,
     })
     mkdirSync(join(layout.folder, "logs"))

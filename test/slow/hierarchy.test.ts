@@ -46,7 +46,7 @@ describe("what fogs add does not reach the leader apart", () => {
   })
 })
 
-describe("with shamir", () => {
+describe("[S2] with shamir", () => {
   it("no update reaches fog or leader, protected or not; what is relayed, opened and around it is shown apart", () => {
     for (const { bytes } of shared.rounds) {
       expect([bytes.leader.update, bytes.fogs.update, bytes.fogIn]).toEqual([0, 0, 0])

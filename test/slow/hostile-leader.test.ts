@@ -202,10 +202,13 @@ it("everything that was tried is in the table of what is expected, in its order"
   expect(report.tried.map(({ scenario }) => scenario)).toEqual(EXPECTED.map(({ scenario }) => scenario))
 })
 
-it.each(EXPECTED)("[$promise] $scenario: $answer", ({ scenario, to, answer }) => {
-  const tried = report.tried.find((one) => one.scenario === scenario)
-  expect(tried?.answers).toEqual(Object.fromEntries(namesOf(to).map((name) => [name, answer])))
-})
+it.each(EXPECTED.map((row) => [row.promise, row.scenario, row.answer, row.to] as const))(
+  "[%s] %s: %s",
+  (_promise, scenario, answer, to) => {
+    const tried = report.tried.find((one) => one.scenario === scenario)
+    expect(tried?.answers).toEqual(Object.fromEntries(namesOf(to).map((name) => [name, answer])))
+  },
+)
 
 describe("on disk and in all", () => {
   it("each facility has logged each refusal, in order, about the leader, and nothing else", () => {

@@ -39,7 +39,7 @@ describe("the same seed, the same model", () => {
       reports.set(name, await demoReport(...SMALL, ...switches))
   })
 
-  it("twice with one seed: model, figures and participants are equal; the logs tell of two runs", () => {
+  it("[S15] twice with one seed: model, figures and participants are equal; the logs tell of two runs", () => {
     const [first, second] = [report("shamir"), report("shamir again")]
     expect(second.modelHash).toBe(first.modelHash)
     expect(first.modelHash).toMatch(/^[0-9a-f]{64}$/)
@@ -51,7 +51,7 @@ describe("the same seed, the same model", () => {
     expect(second.logHead).not.toBe(first.logHead)
   })
 
-  it("the protection does not change the model", () => {
+  it("[S15] the protection does not change the model", () => {
     expect(report("plain").modelHash).toBe(report("shamir").modelHash)
     expect(report("plain").metrics).toEqual(report("shamir").metrics)
   })

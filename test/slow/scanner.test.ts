@@ -218,7 +218,7 @@ const regionOf = (scan: Held, fog: string): readonly string[] =>
 const sentIn = (scan: Held, fog: string): readonly string[] =>
   regionOf(scan, fog).filter((name) => !HELD.includes(name))
 
-describe("the updates that the search looks for are the facilities' own", () => {
+describe("[S2] the updates that the search looks for are the facilities' own", () => {
   it("they lead to the model that the study ends with", () => {
     const { log, updates } = scanOf("shamir")
     const opened = openedIn(log)
@@ -242,7 +242,7 @@ describe("the updates that the search looks for are the facilities' own", () => 
   })
 })
 
-describe("without protection the search finds every update", () => {
+describe("[S2] without protection the search finds every update", () => {
   it.skipIf(memorySkipped)(
     `in the memory of the fog that waits${memorySkipped ? ` (skipped: ${noMemory})` : ""}`,
     () => {
@@ -265,7 +265,7 @@ describe("without protection the search finds every update", () => {
   })
 })
 
-describe("under shamir no update, and no share of one, is found anywhere", () => {
+describe("[S2] under shamir no update, and no share of one, is found anywhere", () => {
   it.skipIf(memorySkipped)(
     `in the memory of leader and fogs while they collect${memorySkipped ? ` (skipped: ${noMemory})` : ""}`,
     () => {
@@ -280,7 +280,7 @@ describe("under shamir no update, and no share of one, is found anywhere", () =>
 })
 
 describe.each(["plain", "shamir"] as const)(
-  "what can be asked of a study under way, under %s",
+  "[S1][S2] what can be asked of a study under way, under %s",
   (protection) => {
     it("tells no update, no share and no patient, at any address of the API or admin socket", () => {
       const { answers, asked } = scanOf(protection)
@@ -296,7 +296,7 @@ describe.each(["plain", "shamir"] as const)(
   },
 )
 
-describe.each(["plain", "shamir"] as const)("a facility's own update, under %s", (protection) => {
+describe.each(["plain", "shamir"] as const)("[S13] a facility's own update, under %s", (protection) => {
   it.skipIf(memorySkipped)(
     `is found in its own memory, and nobody else's is${memorySkipped ? ` (skipped: ${noMemory})` : ""}`,
     () => {
@@ -323,7 +323,7 @@ it.skipIf(memorySkipped)(
   },
 )
 
-describe.each(["plain", "shamir"] as const)("patients' figures, under %s", (protection) => {
+describe.each(["plain", "shamir"] as const)("[S1] patients' figures, under %s", (protection) => {
   const found = (hits: readonly Hit[]): readonly string[] =>
     hits.filter(({ secret }) => scanOf(protection).patients.includes(secret)).map(({ secret }) => secret)
 

@@ -33,7 +33,7 @@ const hidden = (text: string): void => {
   for (const trace of SHOWN) expect(text.toLowerCase()).not.toContain(trace.toLowerCase())
 }
 
-describe("a secret key stays out of text", () => {
+describe("[S13] a secret key stays out of text", () => {
   it.each<[string, () => string]>([
     ["JSON.stringify", () => JSON.stringify({ key, list: [key] })],
     ["String()", () => String(key)],
@@ -68,7 +68,7 @@ describe("a secret key stays out of text", () => {
   })
 })
 
-describe("a secret key has no encoding", () => {
+describe("[S13] a secret key has no encoding", () => {
   // Each line must be an error of the type checker as well: `@ts-expect-error` fails the type check where it is none.
   const attempts: readonly (() => Uint8Array)[] = [
     // @ts-expect-error a secret is not bytes

@@ -164,7 +164,7 @@ describe("the co-signed heads in a log", () => {
   })
 })
 
-describe("an exported log that was changed", () => {
+describe("[S12] an exported log that was changed", () => {
   it("in any byte is refused, and the part or event that was changed is named", async () => {
     // every byte of lengths, checks and the edges of parts, and every 31st in between
     const bytes = new Set<number>(Array.from({ length: Math.floor(bundle.length / 31) }, (_, i) => 31 * i))
@@ -210,7 +210,7 @@ describe("an exported log that was changed", () => {
   })
 })
 
-describe("an exported log that was cut off", () => {
+describe("[S12] an exported log that was cut off", () => {
   it("at any byte says so, and where", async () => {
     for (let length = 0; length < bundle.length; length += 1 + Math.floor(bundle.length / 700)) {
       const error = await errorOf(() => read(bundle.slice(0, length)))
@@ -239,7 +239,7 @@ describe("an exported log that was cut off", () => {
   })
 })
 
-describe("an exported log that its leader wrote anew", () => {
+describe("[S12] an exported log that its leader wrote anew", () => {
   it("is refused at the first certificate, or, where it ends before, at the first head of others", async () => {
     const events = eventsOf(log)
     const whole = await written({ entries: rewritten(study, events), heads: [] })

@@ -282,7 +282,7 @@ describe("the end of a log", () => {
   })
 })
 
-describe("a log that was cut", () => {
+describe("[S12] a log that was cut", () => {
   it("anywhere before the last head that a facility kept: the first missing event is named", () => {
     const last = Math.max(...heads.map(({ seq }) => seq))
     for (let length = 0; length < log.length; length++) {
@@ -349,7 +349,7 @@ describe("a log without the roster that a head is signed among", () => {
   })
 })
 
-describe("a log that its leader wrote anew, hashes, heads and its own signatures and all", () => {
+describe("[S12] a log that its leader wrote anew, hashes, heads and its own signatures and all", () => {
   const certificates = heads.filter(({ signed: { type } }) => type === "certificate")
   const earliest = Math.min(...certificates.map(({ seq }) => seq))
 

@@ -94,7 +94,7 @@ const refusedAt = (entries: readonly LogEntry[], place: number): string => {
   return `${error.code}: ${error.message}`
 }
 
-describe("a log that somebody changed", () => {
+describe("[S12] a log that somebody changed", () => {
   it("by taking an event out", () => {
     for (const place of [0, placeOf("submit"), placeOf("certificate"), placeOf("candidate")])
       expect(errorOf(() => audit(log.filter((_, i) => i !== place))).message).toMatch(
@@ -181,7 +181,7 @@ describe("a log that the leader wrote anew and signed", () => {
 const altered = (place: number, event: Event): readonly LogEntry[] => alteredFor(outcome, place, event)
 const at = (place: number): Event => events[place] as Event
 
-describe("a leader that logs, signs and does what it should not", () => {
+describe("[S12] a leader that logs, signs and does what it should not", () => {
   it("opens a sum without a certificate", () => {
     const place = placeOf("certificate")
     expect(refusedAt(altered(place, at(placeOf("sum-opened"))), place)).toMatchInlineSnapshot(

@@ -24,7 +24,7 @@ const proposalOf = (names: readonly string[]): Proposal => ({
 const signedBy = (names: readonly string[], proposal: Proposal): SignatureList =>
   names.map((name) => ({ facility: id(name), signature: keysFor(name).sign(certificateDigest(proposal)) }))
 
-describe("a certificate", () => {
+describe("[S3] a certificate", () => {
   it.each([3, 4, 5, 6, 7, 8, 9, 10, 11, 12])("of %d facilities needs more than (n + c) / 2 of them", (n) => {
     const study = testStudy(n)
     const directory = directoryOf(study, n, 2)

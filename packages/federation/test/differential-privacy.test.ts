@@ -89,14 +89,18 @@ describe("a facility whose budget is used up", () => {
     expect(run.charges.get("clinic-1")).toHaveLength(1)
     expect(run.charges.get("clinic-2")).toHaveLength(3)
     const [refused] = run.records.filter(({ by, event }) => by === "clinic-1" && event === "round-refused")
-    expect(refused?.detail).toMatchInlineSnapshot(`"policy/privacy-budget: This facility's privacy budget for this study is used up: 1 round has spent epsilon 2.86 of 2.86 (delta 0.00001), and another would make it 3.76."`)
+    expect(refused?.detail).toMatchInlineSnapshot(
+      `"policy/privacy-budget: This facility's privacy budget for this study is used up: 1 round has spent epsilon 2.86 of 2.86 (delta 0.00001), and another would make it 3.76."`,
+    )
     expect(run.lines.filter((line) => line.includes("policy/privacy-budget"))).toHaveLength(2)
   })
 
   it("takes no part where not one round fits", () => {
     const run = runStudy({ study: changes, policies: { "clinic-1": capped(0.999) } })
     expect(run.charges.has("clinic-1")).toBe(false)
-    expect(run.records.find(({ event }) => event === "round-refused")?.detail).toMatchInlineSnapshot(`"policy/privacy-budget: One round costs epsilon 2.86; this facility may spend 2.85 of its patients' privacy in this study (delta 0.00001)."`)
+    expect(run.records.find(({ event }) => event === "round-refused")?.detail).toMatchInlineSnapshot(
+      `"policy/privacy-budget: One round costs epsilon 2.86; this facility may spend 2.85 of its patients' privacy in this study (delta 0.00001)."`,
+    )
   })
 
   it("the study's own epsilon is a cap for every facility, and the study ends when too few are left", () => {
@@ -110,7 +114,9 @@ describe("a facility whose budget is used up", () => {
   it("refuses a delta above its own", () => {
     const policies = { "clinic-1": { privacy: { ...capped(9).privacy, study: { epsilon: 9, delta: 1e-6 } } } }
     const run = runStudy({ study: changes, policies })
-    expect(run.records.find(({ event }) => event === "round-refused")?.detail).toMatchInlineSnapshot(`"policy/privacy-delta: The study's delta is 0.00001; this facility's policy allows 0.000001."`)
+    expect(run.records.find(({ event }) => event === "round-refused")?.detail).toMatchInlineSnapshot(
+      `"policy/privacy-delta: The study's delta is 0.00001; this facility's policy allows 0.000001."`,
+    )
   })
 })
 
@@ -118,7 +124,9 @@ it("a facility that scales rows by their own figures takes no part in a study wi
   const run = runStudy({ study: { ...withPrivacy(), attempts: 1 }, preparation: "own-statistics" })
   expect(run.leader.phase).toBe("aborted")
   expect(run.charges.size).toBe(0)
-  expect(run.records.find(({ event }) => event === "round-refused")?.detail).toMatchInlineSnapshot(`"policy/own-statistics: This facility prepares its rows with figures computed on them; with differential privacy they must be declared constants."`)
+  expect(run.records.find(({ event }) => event === "round-refused")?.detail).toMatchInlineSnapshot(
+    `"policy/own-statistics: This facility prepares its rows with figures computed on them; with differential privacy they must be declared constants."`,
+  )
   expect(runStudy({ preparation: "own-statistics" }).leader.phase).toBe("closed")
 })
 

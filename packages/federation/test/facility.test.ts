@@ -167,7 +167,7 @@ describe("an announcement", () => {
     }
   })
 
-  it("that policy does not allow is refused with the reason, and nothing is trained", () => {
+  it("[S14] that policy does not allow is refused with the reason, and nothing is trained", () => {
     const policy = testPolicy({ protections: ["shamir"] })
     const result = stepFacility({ ...context, policy }, start, {
       type: "message",
@@ -185,6 +185,44 @@ describe("an announcement", () => {
       state,
       effects: [{ event: "message-dropped" }],
     })
+  })
+})
+
+describe("[S14] a study that a person here must allow", () => {
+  const policy = testPolicy({ approval: "ask" })
+  const asking = (state: FacilityState, event: FacilityEvent) =>
+    stepFacility({ ...context, policy }, state, event)
+  const announced = asking(start, {
+    type: "message",
+    at: 1_000,
+    from: directory.leader,
+    message: announcementOf(spec),
+  })
+  const decided = (state: FacilityState, approved: boolean) =>
+    asking(state, { type: "decision", approved, by: "a person" })
+
+  it("is not trained before, and nothing is sent", () => {
+    expect(announced.effects).toMatchObject([{ type: "record", event: "approval-wanted" }])
+  })
+
+  it("is trained once it is allowed, then and from the next round on", () => {
+    const allowed = decided(announced.state, true)
+    expect(allowed.effects).toMatchObject([{ event: "study-approved" }, { type: "train" }])
+    const idle = decided(start, true).state
+    expect(
+      asking(idle, { type: "message", at: 1, from: directory.leader, message: announcementOf(spec) }),
+    ).toMatchObject({
+      effects: [{ type: "train" }],
+    })
+  })
+
+  it("is refused with the reason once it is denied, then and from the next round on", () => {
+    const denied = decided(announced.state, false)
+    expect(sent(denied.effects)).toMatchObject([{ type: "refusal", code: "policy/denied" }])
+    const again = announcementOf(specOf({ attempt: 2 }))
+    const later = asking(denied.state, { type: "message", at: 1, from: directory.leader, message: again })
+    expect(sent(later.effects)).toMatchObject([{ type: "refusal", code: "policy/denied" }])
+    expect(later.effects.some(({ type }) => type === "train")).toBe(false)
   })
 })
 
@@ -239,7 +277,7 @@ describe("training that fails", () => {
   })
 })
 
-describe("a list to be signed", () => {
+describe("[S4] a list to be signed", () => {
   const all = [own, ...others]
 
   it("is signed when every rule holds, and signed again with the same bytes", () => {

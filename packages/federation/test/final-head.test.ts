@@ -41,7 +41,7 @@ const endOf = ({ said }: Outcome): MessageOf<"ended"> => {
 }
 const lastKept = ({ cosigned }: Outcome, name: string): CosignedHead | undefined => cosigned.get(name)?.at(-1)
 
-describe("the log's end, signed by the facilities", () => {
+describe("[S7] the log's end, signed by the facilities", () => {
   it("carries everyone's signature, and everyone keeps it", () => {
     const outcome = run({})
     const { head } = endOf(outcome)
@@ -327,7 +327,7 @@ describe("at the end, a facility", () => {
   })
 })
 
-describe("a roster that a facility is shown", () => {
+describe("[S17] a roster that a facility is shown", () => {
   const context = contextOf("clinic-1", first)
   const start = startFacility(context)
   const rekeyed: Roster = {

@@ -178,7 +178,7 @@ const falseShare = (message: MessageOf<"share">, recipient: string): Uint8Array 
   return part?.sealed as Uint8Array
 }
 
-describe("a dealer of false shares", () => {
+describe("[S8] a dealer of false shares", () => {
   it("is proven false by one recipient, excluded, and the others' sum is exact", () => {
     const outcome = run({
       ...ONE_ROUND,
@@ -483,7 +483,7 @@ describe("values that no honest facility sends", () => {
   )
 })
 
-describe("a fog that lies about its region", () => {
+describe("[S10] a fog that lies about its region", () => {
   const plain = { study: { rounds: 1, protection: "plain" } } as const
 
   it("with a sum of another length: refused, and its facilities are missing", () => {
@@ -537,7 +537,7 @@ describe("a report that comes twice, with other figures", () => {
   })
 })
 
-describe("somebody who speaks in the leader's place", () => {
+describe("[S10] somebody who speaks in the leader's place", () => {
   const spec = {
     study: studyDigest(study),
     round: 1,

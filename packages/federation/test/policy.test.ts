@@ -5,7 +5,7 @@ import { type StudyChanges, testStudy } from "./members.js"
 const refusal = (policy: Partial<LocalPolicy> = {}, study: StudyChanges = {}) =>
   refuseStudy({ ...DEFAULT_POLICY, ...policy }, testStudy(4, { insecureSeed: null, ...study }))
 
-describe("a facility that wrote no policy", () => {
+describe("[S14] a facility that wrote no policy", () => {
   it("takes part in a protected study with secret randomness", () => {
     expect(refusal()).toBeNull()
   })
@@ -34,7 +34,7 @@ describe("a facility that wrote no policy", () => {
   })
 })
 
-describe("a policy refuses, with a reason for a person", () => {
+describe("[S14] a policy refuses, with a reason for a person", () => {
   it("a kind of model", () => {
     expect(refusal({ modelKinds: [] })).toMatchInlineSnapshot(`
       {

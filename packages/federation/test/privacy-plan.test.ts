@@ -123,7 +123,9 @@ describe("a study whose privacy cannot work is refused", () => {
 
 describe("the digests of a study with privacy", () => {
   it("a study without has the random streams it always had", () => {
-    expect(toHex(trainingDigest(testStudy()))).toMatchInlineSnapshot(`"6b07427f662ecbd0ee98203c7aac1792821e600cb742232bf214e908ee6bf510"`)
+    expect(toHex(trainingDigest(testStudy()))).toMatchInlineSnapshot(
+      `"6b07427f662ecbd0ee98203c7aac1792821e600cb742232bf214e908ee6bf510"`,
+    )
   })
 
   it("every number of it makes another study with other random streams", () => {

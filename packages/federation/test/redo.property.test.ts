@@ -45,7 +45,7 @@ const holds = (signed: readonly number[], smallest: number): void => {
     for (const b of different) if (a !== b && weight(a ^ b) < smallest) expect([a, b, signed]).toBeNull()
 }
 
-describe("a round that is redone", () => {
+describe("[S6] a round that is redone", () => {
   it("counts the facilities in exactly one of two cohorts", () => {
     fc.assert(
       fc.property(fc.nat(0xffff), fc.nat(0xffff), (a, b) => {

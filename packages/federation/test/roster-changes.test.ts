@@ -134,7 +134,7 @@ describe.each(BOTH)("facilities that join and leave between rounds, %s", (protec
   })
 })
 
-it("the protection changes no bit of the model, whoever comes and goes", () => {
+it("[S15] the protection changes no bit of the model, whoever comes and goes", () => {
   const [plain, shamir] = BOTH.map((protection) => {
     const options: Options = { study: { protection, rounds: 3 } }
     const [second] = rostersOf(options, { leave: ["clinic-1"], join: { "clinic-5": "fog-2" } })
@@ -163,7 +163,7 @@ describe("more facilities than the study's threshold withstands", () => {
   })
 })
 
-describe("when a roster holds", () => {
+describe("[S17] when a roster holds", () => {
   const options: Options = { study: { rounds: 3 } }
   const [second, third] = rostersOf(
     options,
@@ -220,7 +220,7 @@ describe("when a roster holds", () => {
   })
 })
 
-describe("a roster that cannot work is refused and recorded, and the study goes on", () => {
+describe("[S17] a roster that cannot work is refused and recorded, and the study goes on", () => {
   const changes = { protection: "plain", rounds: 2, quantisation: { largestWeight: 8000 } } as const
   const study = testStudy(4, changes)
   const first = rosterOf(study, 4, 2)
@@ -415,7 +415,7 @@ describe("somebody who has left", () => {
   })
 })
 
-describe("a leader that shows some another roster than others", () => {
+describe("[S17] a leader that shows some another roster than others", () => {
   it("gets no quorum under either: no sum is opened, and everyone whose roster differs says so", () => {
     const options: Options = { study: { rounds: 2 } }
     const study = testStudy(4, options.study)

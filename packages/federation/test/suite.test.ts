@@ -20,7 +20,7 @@ const message = Uint8Array.of(1, 2, 3, 4, 5)
 const purpose = Uint8Array.of(9, 9)
 const sealed = seal(portableSuite, bob.sealingKey, message, purpose, insecureSeededRandom("seal"))
 
-describe("a sealed message", () => {
+describe("[S10] a sealed message", () => {
   it("opens for its recipient under its purpose", () => {
     expect(openSealed(bob, sealed, purpose)).toEqual(message)
     expect(sealed.length).toBe(message.length + SEAL_OVERHEAD)

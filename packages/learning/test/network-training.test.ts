@@ -403,6 +403,45 @@ describe("a trainer", () => {
   })
 })
 
+describe("other examples in the place of the first", () => {
+  const first = arbitraryExamples(GOLDEN_MLP, 30, seeded("first"))
+  const other = arbitraryExamples(GOLDEN_MLP, 30, seeded("other"))
+  const network = networkFor(GOLDEN_MLP, seeded("replaced"))
+  const trainerOn = (examples: NetworkExamples) =>
+    new NetworkTrainer({
+      network,
+      examples,
+      batchSize: 20,
+      optimiser: SGD,
+      schedule: CONSTANT,
+      clipNorm: 0.5,
+    })
+
+  it("are trained on as if they had been there from the start, clipped too", () => {
+    const trainer = trainerOn(first)
+    trainer.replaceExamples(other)
+    const expected = trainerOn(other)
+    expect(trainer.step(range(20))).toBe(expected.step(range(20)))
+    expect(trainer.network()).toEqual(expected.network())
+    expect(trainer.network()).not.toEqual(
+      (() => {
+        const unchanged = trainerOn(first)
+        unchanged.step(range(20))
+        return unchanged.network()
+      })(),
+    )
+  })
+
+  it("are refused if they are more, fewer or do not fit, and then nothing has changed", () => {
+    const trainer = trainerOn(first)
+    const bad = expect.objectContaining({ code: "learning/bad-examples" })
+    const more = arbitraryExamples(GOLDEN_MLP, 31, seeded("more"))
+    expect(() => trainer.replaceExamples(more)).toThrow(bad)
+    expect(() => trainer.replaceExamples({ ...other, inputs: other.inputs.map(() => NaN) })).toThrow(bad)
+    expect(trainer.step(range(20))).toBe(trainerOn(first).step(range(20)))
+  })
+})
+
 it("predictions are probabilities that belong to the loss, whatever the number of rows at a time", () => {
   for (const loss of ["sigmoid-cross-entropy", "softmax-cross-entropy", "squared-error"] as const) {
     const description: NetworkDescription = { input: [3], layers: [{ kind: "dense", outputs: 4 }], loss }

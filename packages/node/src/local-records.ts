@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
-import { ConsiliumError } from "@consilium/base/errors"
 import { encode, f64Array } from "@consilium/base/encoding"
+import { ConsiliumError } from "@consilium/base/errors"
 import { hash } from "@consilium/base/hash"
 import { utf8 } from "@consilium/base/platform"
 import { insecureSeededRandom } from "@consilium/base/testing"
-import type { Study } from "@consilium/federation/study"
 import type { Preparation } from "@consilium/federation/policy"
+import type { Study } from "@consilium/federation/study"
 import { loadHeartCentre } from "@consilium/records/heart"
 import { loadHeartCsv } from "@consilium/records/heart-csv"
 import { type LabelledRows, rowsByPatient, selectRows } from "@consilium/records/rows"
@@ -84,7 +84,12 @@ const splitApart = (facility: string, rows: LabelledRows): RawRecords["independe
     const draw = new DataView(digest.buffer, digest.byteOffset).getUint32(0) / 2 ** 32
     sides[draw < HOLD_OUT ? 1 : 0].push(...places)
   }
-  const [train, holdOut] = sides.map((places) => selectRows(rows, places.sort((a, b) => a - b)))
+  const [train, holdOut] = sides.map((places) =>
+    selectRows(
+      rows,
+      places.sort((a, b) => a - b),
+    ),
+  )
   return { train: train as LabelledRows, holdOut: holdOut as LabelledRows }
 }
 

@@ -64,7 +64,7 @@ const say = async (path: string, bytes: string | Uint8Array): Promise<string> =>
 }
 
 describe("the admin socket", () => {
-  it("answers commands with their results, to this user only", async () => {
+  it("[S19] answers commands with their results, to this user only", async () => {
     const admin = await start()
     expect(admin.path).toBe(join(folder, "admin.sock"))
     expect((await lstat(admin.path as string)).mode & 0o777).toBe(0o600)
@@ -94,7 +94,7 @@ describe("the admin socket", () => {
     await admin.close()
   })
 
-  it("refuses what is malformed, unknown, too long or of other types, and goes on", async () => {
+  it("[S18] refuses what is malformed, unknown, too long or of other types, and goes on", async () => {
     const admin = await start()
     const path = admin.path as string
     for (const [line, code] of [
@@ -242,7 +242,7 @@ describe("a data folder with a long path", () => {
     await admin.close()
   })
 
-  it("is not deceived by a folder that is open to others, nor by a link", async () => {
+  it("[S19] is not deceived by a folder that is open to others, nor by a link", async () => {
     const trap = join(root, "consilium-admin-abcdef")
     await mkdir(trap, { mode: 0o700 })
     const server = createServer((socket) => socket.end('{"ok":true,"result":"trapped"}\n'))

@@ -342,7 +342,7 @@ const untouched = async () => ({
   troubles: server.troubles.length,
 })
 
-describe("hostile requests", () => {
+describe("[S18] hostile requests", () => {
   it("are tried on every route", () => {
     expect(Object.keys(TARGETS).sort()).toEqual([...routeNames].sort())
   })
@@ -372,7 +372,7 @@ describe("hostile requests", () => {
     },
   )
 
-  it.each(routeNames)("%s: from elsewhere a token is needed, and the refusal says so", async (name) => {
+  it.each(routeNames)("[S19] %s: from elsewhere a token is needed, and the refusal says so", async (name) => {
     const { honest } = TARGETS[name]
     const before = await untouched()
     const { authorization: _, ...headers } = { authorization: "", ...honest.headers }
@@ -427,7 +427,7 @@ describe("hostile requests", () => {
     expect([posted.status, server.leader.starts]).toEqual([403, starts])
   })
 
-  it("no answer lets another origin read it", async () => {
+  it("[S19] no answer lets another origin read it", async () => {
     for (const name of routeNames.filter((one) => one !== "stream" && ROUTES[one].method === "GET")) {
       const { headers } = await ask(server.url, TARGETS[name].honest)
       expect(headers["access-control-allow-origin"]).toBeUndefined()

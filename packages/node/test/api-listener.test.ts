@@ -61,7 +61,7 @@ describe("where the API listens", () => {
     await expect(start([wanted])).rejects.toMatchObject({ code: "network/port-taken" })
   })
 
-  it("never in the clear beyond this machine", async () => {
+  it("[S19] never in the clear beyond this machine", async () => {
     const service = new TestLeader()
     for (const host of ["0.0.0.0", "::", "192.0.2.1", "leader.example"])
       await expect(
@@ -116,7 +116,7 @@ describe("the configuration", () => {
   })
 })
 
-describe("bytes that never become a request", () => {
+describe("[S18] bytes that never become a request", () => {
   it.each([
     ["no HTTP", "\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "api/malformed"],
     ["an unknown method", "BREW / HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "api/malformed"],

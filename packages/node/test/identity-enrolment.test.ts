@@ -158,7 +158,7 @@ describe("enrolment", () => {
     await authority.stop()
   })
 
-  it("refuses a token that was used with other keys, is for another name, unknown, or expired", async () => {
+  it("[S11] refuses a token that was used with other keys, is for another name, unknown, or expired", async () => {
     const authority = await TestAuthority.start(folder)
     const { study } = authority
     const north = authority.kit("north")
@@ -253,7 +253,7 @@ describe("enrolment", () => {
     await authority.stop()
   })
 
-  it("shows the roster to enrolled participants only", async () => {
+  it("[S11] shows the roster to enrolled participants only", async () => {
     const authority = await TestAuthority.start(folder)
     const { port } = authority
     const { north } = await authority.joinAll()
@@ -333,7 +333,7 @@ describe("a false authority", () => {
     return (server.address() as AddressInfo).port
   }
 
-  it("gets no token: not with another root, nor with the right root and no certificate for the authority", async () => {
+  it("[S11] gets no token: not with another root, nor with the right root and no certificate for the authority", async () => {
     const foreign = await testStudy(join(folder, "foreign"))
     const foreignAuthority = await foreign.member("authority", "authority")
     const south = await study.member("south", "facility")

@@ -320,7 +320,7 @@ const send = async ({ as, method, path, body, type }: Row): Promise<RawAnswer> =
   })
 }
 
-describe("the authority's routes", () => {
+describe("[S18] the authority's routes", () => {
   it(`answer ${rows.length} kinds of hostile requests with a typed problem, and change nothing`, async () => {
     const before = await stateOf()
     for (const row of rows) {

@@ -304,7 +304,7 @@ const check = async (
 }
 
 describe("whatever its neighbours repeat, skip and reorder, and whenever it stops, a runner", () => {
-  it("takes each message once, in order, and gives each number one content for ever", async () => {
+  it("[S16] takes each message once, in order, and gives each number one content for ever", async () => {
     expect(await check(30, null)).toBeGreaterThan(20)
   }, 120_000)
 

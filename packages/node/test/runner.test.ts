@@ -40,7 +40,7 @@ const count = async (records: AsyncIterable<unknown>): Promise<number> => {
 const sizes = async (store: StudyStore) => ({ journal: await count(store.journal()), log: store.length })
 
 describe("a study's runner", () => {
-  it("saves what came and what it led to before it answers", async () => {
+  it("[S16] saves what came and what it led to before it answers", async () => {
     const place = await bench()
     const seen: { moment: Moment; what: readonly string[]; journal: number; told: boolean }[] = []
     const store = await place.store()
@@ -90,7 +90,7 @@ describe("a study's runner", () => {
     expect(again.runner.taken(leader)).toBe(3)
   })
 
-  it("refuses a gap, a foreign study and a foreign name, and changes nothing", async () => {
+  it("[S10] refuses a gap, a foreign study and a foreign name, and changes nothing", async () => {
     const place = await bench()
     const { runner, machine } = await place.open()
     const store = await place.store()
@@ -131,7 +131,7 @@ describe("a study's runner", () => {
     await expect(again.runner.take(clinic, 66, [forged])).rejects.toThrow("not signed by it")
   })
 
-  it("does not come back where the record leads elsewhere", async () => {
+  it("[S16] does not come back where the record leads elsewhere", async () => {
     const place = await bench()
     const { runner } = await place.open()
     await runner.take(leader, 1, fromLeader("ask a"))
@@ -144,7 +144,7 @@ describe("a study's runner", () => {
     expect((await place.open()).machine.heard).toEqual(["leader: ask a"])
   })
 
-  it("does not come back on a log that lost an event", async () => {
+  it("[S16] does not come back on a log that lost an event", async () => {
     const place = await bench()
     const { runner } = await place.open()
     await runner.take(leader, 1, fromLeader("a"))
@@ -226,6 +226,28 @@ describe("a study's runner", () => {
       "fog-1: heard 3: c",
       "fog-1: heard 5: d",
     ])
+  })
+
+  it("[S13] ends a step where a checkpoint is wanted, also within a parcel: what follows is recorded after it", async () => {
+    const place = await bench()
+    const { runner } = await place.open()
+    const store = await place.store()
+    const both = [
+      runner.take(leader, 1, fromLeader("old", "checkpoint", "new", "newer")),
+      runner.take(leader, 5, fromLeader("ask last")),
+    ]
+    expect(await Promise.all(both)).toEqual([5, 5])
+    // the snapshot, and one step with all that came after it
+    expect((await sizes(store)).journal).toBe(2)
+    const again = await place.open()
+    expect(again.machine.heard.map((heard) => heard.replace("leader: ", ""))).toEqual([
+      "old",
+      "checkpoint",
+      "new",
+      "newer",
+      "ask last",
+    ])
+    expect(await heldWords(again.runner)).toEqual(["fog-1: heard 5: last"])
   })
 
   it("numbers rightly what is acknowledged while a checkpoint is written", async () => {

@@ -25,7 +25,7 @@ const made = async (...parts: string[]): Promise<string> => {
 }
 
 describe("a store in segment files", () => {
-  it("holds whole steps, and all acknowledged ones, wherever it is stopped or cut off inside a write", async () => {
+  it("[S16] holds whole steps, and all acknowledged ones, wherever it is stopped or cut off inside a write", async () => {
     const wrong: string[] = []
     let at = 0
     for (; ; at++) {
@@ -53,7 +53,7 @@ describe("a store in segment files", () => {
     await watched.end()
   })
 
-  it("overwrites the old journal at a checkpoint, and leaves no byte of it even when it is killed there", async () => {
+  it("[S13] overwrites the old journal at a checkpoint, and leaves no byte of it even when it is killed there", async () => {
     const digest = digestOf("study")
     const filesOf = async (path: string): Promise<string[]> =>
       (await readdir(path, { recursive: true, withFileTypes: true }))

@@ -34,7 +34,7 @@ const codeOf = (work: () => unknown): string => {
   }
 }
 
-describe("a journal box", () => {
+describe("[S13] a journal box", () => {
   it("opens what it sealed, also after it was opened again, and nothing that was changed", async () => {
     const path = join(folder, "again")
     const box = await openJournalBox(await filesAt(path), study)

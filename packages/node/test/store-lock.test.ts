@@ -31,7 +31,7 @@ const edit = async (path: string, change: Record<string, unknown>): Promise<void
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, "utf8")), ...change }))
 }
 
-describe("the lock of a data folder", () => {
+describe("[S16] the lock of a data folder", () => {
   it("refuses a second opener in this process and says who holds it", async () => {
     const path = join(folder, "own")
     const lock = await lockFolder(path, () => Date.UTC(2026, 0, 2))

@@ -95,7 +95,7 @@ describe("the storage key", () => {
   })
 })
 
-describe("sealed files", () => {
+describe("[S13] sealed files", () => {
   const key = new SecretKey(fromHex("11".repeat(32)))
 
   it("are put, read, listed and erased", async () => {

@@ -43,7 +43,7 @@ const passphraseFile = async (name: string, passphrase: string): Promise<Storage
 }
 
 describe("a storage key in a file elsewhere", () => {
-  it("is missing from a copied data folder, which then cannot be opened and shows nothing", async () => {
+  it("[S13] is missing from a copied data folder, which then cannot be opened and shows nothing", async () => {
     const data = join(folder, "data")
     const path = join(folder, "config", "a.key")
     const key = await sealSomething(data, { kind: "file", path })

@@ -77,7 +77,7 @@ describe("an edge", () => {
     expect(fog.machine.heard).toEqual(["clinic-1: early"])
   })
 
-  it("loses and repeats nothing when either side is killed in the middle", async () => {
+  it("[S16] loses and repeats nothing when either side is killed in the middle", async () => {
     let fog = await world.open("fog-1")
     let server = await world.serve("fog-1", () => [fog.runner])
     let clinic = await world.child("clinic-1", "fog-1")
@@ -249,7 +249,7 @@ describe("an edge", () => {
 })
 
 describe("a child", () => {
-  it("does not speak to another participant that answers at its parent's address", async () => {
+  it("[S11] does not speak to another participant that answers at its parent's address", async () => {
     const fog = await world.open("fog-1")
     await world.serve("fog-1", () => [fog.runner], { identity: world.identity("fog-2") })
     const clinic = await world.child("clinic-1", "fog-1")
@@ -398,7 +398,7 @@ describe("a mailbox", () => {
 })
 
 describe("a parent's port", () => {
-  it("lets nobody in without a certificate, with one of another authority, or with an expired one", async () => {
+  it("[S11] lets nobody in without a certificate, with one of another authority, or with an expired one", async () => {
     const fog = await world.open("fog-1")
     await world.serve("fog-1", () => [fog.runner])
     const own = world.identity("clinic-1")

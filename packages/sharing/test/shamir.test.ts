@@ -106,7 +106,7 @@ describe("shares that must be refused", () => {
   })
 })
 
-describe("t - 1 shares say nothing about the secret", () => {
+describe("[S2] t - 1 shares say nothing about the secret", () => {
   const points = [1, 2, 3, 4]
   const threshold = 3
 

@@ -81,7 +81,7 @@ describe("an honest dealing", () => {
   })
 })
 
-describe("a bad dealing", () => {
+describe("[S8] a bad dealing", () => {
   const secret = FieldVector.fromIntegers(upTo(14))
   const challenge = challengeOf(digest("bad"), 14)
 
@@ -260,7 +260,7 @@ describe("the challenge", () => {
   })
 })
 
-describe("one challenge per dealing", () => {
+describe("[S9] one challenge per dealing", () => {
   const first = challengeOf(digest("first"), 2)
   const second = challengeOf(digest("second"), 2)
 
@@ -307,7 +307,7 @@ describe("one challenge per dealing", () => {
   })
 })
 
-describe("masks hide: t - 1 shares and the openings say nothing about the secret", () => {
+describe("[S2] masks hide: t - 1 shares and the openings say nothing about the secret", () => {
   it("exactly: for every other secret there is randomness with the same view", () => {
     const t = 3
     const own = [1, 2, 9]

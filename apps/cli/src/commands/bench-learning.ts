@@ -63,16 +63,16 @@ class Measured {
   constructor(name: string, command: string, args: readonly string[]) {
     this.name = name
     this.#child = spawn(command, [...args], { stdio: ["pipe", "pipe", "pipe"] })
+    const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream })
+    this.#answers = lines[Symbol.asyncIterator]()
     this.#child.on("error", (error: NodeJS.ErrnoException) => {
       this.#ended = error.code === "ENOENT" ? `${command} is not installed` : error.message
-      this.#child.stdout?.destroy()
+      lines.close()
     })
     this.#child.stdin?.on("error", () => undefined)
     this.#child.stderr?.on("data", (bytes: Buffer) => {
       this.#ended = `${this.#ended}${bytes}`.slice(-600)
     })
-    const lines = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream })
-    this.#answers = lines[Symbol.asyncIterator]()
   }
 
   /** What the program says first: who it is, or what it lacks. */

@@ -201,7 +201,7 @@ export const demo = async (options: DemoArguments): Promise<void> => {
   const chaos = undisturbed === null ? null : new Chaos(tell)
   const { outcome, processes, seconds } = await runProcesses(layout, stop, chaos)
   const leader = layout.processes.find(({ role }) => role === "leader")?.config as string
-  const audit = await auditFolder(leader)
+  const audit = await auditFolder(leader, { study: outcome.id })
   const withNames = (metrics: "global" | "personal") =>
     rowOf(
       outcome.facilities.map((facility) => ({

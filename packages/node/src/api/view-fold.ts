@@ -1,8 +1,8 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { emptyHead, headerHash, type LogEntry } from "@consilium/federation/log"
 import { type Message, trafficOf } from "@consilium/federation/messages"
-import type { Directory, Participant } from "@consilium/federation/roster"
 import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
+import type { Directory, Participant } from "@consilium/federation/roster"
 import { openingThreshold, parameterCount, type Study, studyDigest } from "@consilium/federation/study"
 import { withEdgesOf, withMessage, withReport } from "./edge-fold.js"
 import type { StudyHandle } from "./leader-service.js"
@@ -114,7 +114,10 @@ const enrolled = (state: FoldState, directory: Directory, round: number): FoldSt
         threshold: openingThreshold(state.study, directory.facilities.length),
       },
       participants: [...stay, ...fresh],
-      privacy: [...privacy, ...newcomers.map(({ name }) => ({ facility: name, ...spentAfter(state.study, 0) }))],
+      privacy: [
+        ...privacy,
+        ...newcomers.map(({ name }) => ({ facility: name, ...spentAfter(state.study, 0) })),
+      ],
       ...withEdgesOf(state.view, state.study, directory),
     }),
     directory,

@@ -126,7 +126,11 @@ const constantsOf = (
  * How a study of these features and so many local steps in all adds noise: calibrated to its budget, at least the floor.
  * @throws {ConsiliumError} "config/invalid", "privacy/bad-parameter", "privacy/unreachable"
  */
-export const studyPrivacyOf = (file: PrivacyFile, features: readonly string[], steps: number): StudyPrivacy => {
+export const studyPrivacyOf = (
+  file: PrivacyFile,
+  features: readonly string[],
+  steps: number,
+): StudyPrivacy => {
   const { epsilon, delta, max_grad_norm: maxGradNorm, sample_rate: sampleRate, metrics } = file
   const { noiseMultiplier } = planNoise({
     epsilon,

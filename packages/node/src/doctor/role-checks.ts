@@ -163,9 +163,9 @@ const parent = (under: RoleUnderTest): Check =>
     return passed(`${above.name} answers at ${above.address} over mutual TLS.`)
   })
 
-const authority = (under: RoleUnderTest): Check =>
+const authority = (under: RoleUnderTest, patienceMs: number): Check =>
   withMember(under, "authority", async ({ kit, identity }) => {
-    const studies = await listStudies(kit, identity, { now: Date.now, patienceMs: 3_000 })
+    const studies = await listStudies(kit, identity, { now: Date.now, patienceMs })
     return passed(
       `The authority answers at ${kit.authorityUrl}; ${studies.length} of its studies name ${kit.name}.`,
     )
@@ -180,7 +180,10 @@ const records = (under: RoleUnderTest): Check => ({
     const says = `The records can be read: ${train.labels.length} rows to train on, ${holdOut.labels.length} held out`
     return warnings.length === 0
       ? passed(`${says}.`)
-      : note(`${says}; ${warnings.length} warnings.`, "Start the facility: it tells them.")
+      : note(
+          `${says}; ${warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`}.`,
+          "Start the facility: it tells them.",
+        )
   },
 })
 
@@ -230,11 +233,20 @@ const studyFile = (under: RoleUnderTest): Check => ({
   },
 })
 
+export interface RoleCheckOptions {
+  /** How long to try to reach the authority. */
+  readonly patienceMs?: number
+}
+
 /**
  * What can be said of a role by its configuration file. Whoever runs the checks closes what they opened.
  * @throws {ConsiliumError} never: a file that cannot be read is the first check's problem
  */
-export const roleChecks = async (under: RoleUnderTest): Promise<readonly Check[]> => {
+export const roleChecks = async (
+  under: RoleUnderTest,
+  options: RoleCheckOptions = {},
+): Promise<readonly Check[]> => {
+  const { patienceMs = 3_000 } = options
   const place = await under.place().catch(() => null)
   const first = configuration(under)
   if (place === null) return [first]
@@ -256,7 +268,7 @@ export const roleChecks = async (under: RoleUnderTest): Promise<readonly Check[]
     ...listening,
     certificate(under),
     roster(under),
-    authority(under),
+    authority(under, patienceMs),
     parent(under),
     ...(place.role === "facility" ? [records(under)] : []),
     logs(under),

@@ -18,6 +18,8 @@ const leader = z.object({
       phase: z.string(),
       rounds: z.object({ closed: whole, planned: whole }),
       facilities: z.array(z.string()),
+      /** Whether a newer list of participants waits for the next round. */
+      rosterWaits: z.boolean(),
     }),
   ),
 })

@@ -37,14 +37,16 @@ export interface LeaderStudy {
   readonly config: string
   /** The study's name, or the beginning of its id; may be left out where there is one study. */
   readonly study?: string | undefined
+  /** How long to wait for a leader that holds its folder and takes no commands yet. */
+  readonly patienceMs?: number
 }
 
-const STARTING_MS = 5_000
+const PATIENCE_MS = 5_000
 const PAUSE_MS = 100
 
 /** Asks the leader if it runs; where none runs, opens the study in its locked folder. */
 const asked = async <T>(
-  { config, study }: LeaderStudy,
+  { config, study, patienceMs = PATIENCE_MS }: LeaderStudy,
   request: { readonly command: string; readonly args: object; readonly result: z.ZodType<T> },
   stopped: (stored: StoredStudy) => Promise<T>,
 ): Promise<T> => {
@@ -54,7 +56,7 @@ const asked = async <T>(
       remedy: "Give the leader's own leader.yaml: models are in its log.",
     })
   const args = { ...request.args, ...(study === undefined ? {} : { study }) }
-  for (const until = performance.now() + STARTING_MS; ; await sleep(PAUSE_MS)) {
+  for (const until = performance.now() + patienceMs; ; await sleep(PAUSE_MS)) {
     try {
       return await callAdmin(dataFolder, request.command, args, { result: request.result })
     } catch (error) {

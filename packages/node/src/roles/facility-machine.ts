@@ -267,8 +267,7 @@ export class FacilityMachine implements RoleMachine {
   async #train(spec: RoundSpec, digest: Uint8Array, parameters: Float64Array): Promise<Uint8Array> {
     const { study } = this.#context
     const refusal = await this.#reserve()
-    if (refusal !== null)
-      return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
+    if (refusal !== null) return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
     const secret = await this.#secrets.of(spec.round)
     try {
       const { values, cursor } = trainRound({

@@ -108,7 +108,8 @@ const facilityCommands = (
         privacy: isPrivate(study)
           ? {
               rounds: machine.state.memory.charges,
-              epsilon: machine.state.memory.charges === 0 ? 0 : epsilonAfter(study, machine.state.memory.charges),
+              epsilon:
+                machine.state.memory.charges === 0 ? 0 : epsilonAfter(study, machine.state.memory.charges),
               delta: study.privacy.delta,
             }
           : null,

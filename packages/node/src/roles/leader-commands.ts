@@ -50,6 +50,8 @@ export const leaderCommands = (host: StudyHost<LeaderMachine>, service: LeaderSe
       over: runner.over,
       rounds: { closed: machine.state.progress.closed.length, planned: study.rounds },
       roster: machine.directory.roster.version,
+      /** Whether a newer roster waits for the next round. */
+      rosterWaits: machine.state.progress.nextRoster !== null,
       facilities: machine.directory.facilities.map(({ name }) => name).sort(),
       log: { events: runner.head.seq },
     })),

@@ -41,6 +41,9 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
   const { membership, stores, narrate, stop, probe } = options
   const { kit, identity, me } = membership
   const stopped = new Promise<void>((resolve) => whenStopped(stop, resolve))
+  /** Ends what only waits, so that a leader whose studies are over ends at once. */
+  const ending = new AbortController()
+  const waits = AbortSignal.any([stop, ending.signal])
   const handles: HostedLeader[] = []
   const over: Promise<unknown>[] = []
   let fail: (error: unknown) => void = () => undefined
@@ -53,20 +56,20 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
   const followRosters = async ({ runner, machine }: Hosted<LeaderMachine>): Promise<void> => {
     const study = studyDigest(machine.study)
     let after = machine.directory.roster.version
-    while (!runner.over && !stop.aborted)
+    while (!runner.over && !waits.aborted)
       try {
         const signed = await fetchRoster(kit, identity, {
           study,
           after,
           now: Date.now,
           patienceMs: 25_000,
-          stop,
+          stop: waits,
         })
         if (signed === null) continue
         after = openRoster(nodeSuite, kit.authorityKey, signed).directory.roster.version
         if (!runner.over) await runner.post(leaderRoster(signed))
       } catch {
-        await sleep(ASK_AGAIN, undefined, { signal: stop, ref: false }).catch(() => undefined)
+        await sleep(ASK_AGAIN, undefined, { signal: waits, ref: false }).catch(() => undefined)
       }
   }
 
@@ -155,6 +158,7 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
     return await Promise.all(host.studies.map(saveOutcome))
   } finally {
     ready = false
+    ending.abort()
     host.stop()
     await admin?.close()
     await health?.close()

@@ -60,6 +60,9 @@ interface Step {
   readonly work: Work[]
   /** Inputs that were not taken, with the reason. */
   readonly refused: Map<Recorded, ConsiliumError>
+  /** How many of the inputs are done with, and what is left of the next one. */
+  handled: number
+  rest: Recorded | null
 }
 
 const ROOM_WAIT = 1000
@@ -282,12 +285,14 @@ export class StudyRunner {
       await this.#perform(step)
       await watch("after-send")
     }
-    for (const { input, done, failed } of batch) {
+    for (const { input, done, failed } of batch.slice(0, step.handled)) {
       const error = step.refused.get(input)
       if (error === undefined) done()
       else failed(error)
     }
     if (this.#checkpointDue) await this.#checkpointIfRoom()
+    const [next, ...later] = batch.slice(step.handled)
+    if (next !== undefined) this.#waiting.unshift({ ...next, input: step.rest ?? next.input }, ...later)
     for (const listen of this.#listeners) listen()
     // last: who waits for the end closes the store
     if (this.#ending !== null) this.#end(this.#ending)
@@ -429,7 +434,7 @@ export class StudyRunner {
         `The record of ${this.#options.me.name} from ${new Date(batch.at).toISOString()} does not lead to what was sent then.`,
       )
     for (const { peer, envelope } of step.deliveries) this.#deliver(peer, envelope)
-    if (step.work.some(({ type }) => type === "checkpoint")) this.#checkpointDue = true
+    if (wantsCheckpoint(step)) this.#checkpointDue = true
   }
 
   async #checkHead(): Promise<void> {
@@ -457,10 +462,16 @@ export class StudyRunner {
       entries: [],
       work: [],
       refused: new Map(),
+      handled: 0,
+      rest: null,
     }
-    for (const input of inputs)
+    for (const input of inputs) {
       if (input.type === "local") this.#local(step, input.event)
       else this.#parcel(step, input, again)
+      if (step.rest !== null) break
+      step.handled += 1
+      if (!again && wantsCheckpoint(step)) break
+    }
     return step
   }
 
@@ -486,11 +497,17 @@ export class StudyRunner {
       if (fresh.length === 0) return
       const fromParent = this.#options.me.parent !== null && equalBytes(input.peer, this.#options.me.parent)
       if (!fromParent && !again) this.#checkWelcome(input.peer, fresh)
-      for (const envelope of fresh)
+      let count = 0
+      for (const envelope of fresh) {
         if (fromParent) this.#down(step, envelope)
         else this.#up(step, input.peer, envelope)
-      this.#taken.set(peer, taken + fresh.length)
-      step.inputs.push({ ...input, first: taken + 1, envelopes: fresh })
+        count += 1
+        if (!again && wantsCheckpoint(step)) break
+      }
+      this.#taken.set(peer, taken + count)
+      step.inputs.push({ ...input, first: taken + 1, envelopes: fresh.slice(0, count) })
+      if (count < fresh.length)
+        step.rest = { ...input, first: taken + count + 1, envelopes: fresh.slice(count) }
     } catch (error) {
       if (!(error instanceof ConsiliumError)) throw error
       step.refused.set(input, error)
@@ -628,6 +645,12 @@ const idOf = (hexId: string): Uint8Array => Uint8Array.from(Buffer.from(hexId, "
 
 const bodyBytes = (envelopes: readonly Envelope[]): number =>
   envelopes.reduce((sum, { body }) => sum + body.length, 0)
+
+/**
+ * Whether a step ends here: what follows waits for the checkpoint. With the next round begun there would be nothing to
+ * begin the record anew from, and what the last one held would stay.
+ */
+const wantsCheckpoint = ({ work }: Step): boolean => work.some(({ type }) => type === "checkpoint")
 
 const messageType = ({ body }: Envelope): string => decode(messageCodec, body).type
 

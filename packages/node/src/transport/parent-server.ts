@@ -145,7 +145,7 @@ export class ParentServer {
       async (request, reply) => {
         const child = this.#anyChild(request)
         const offset = wholeNumber("offset", request.query.offset)
-        const size = wholeNumber("content-length", request.headers["content-length"])
+        const size = wholeNumber("content-length", request.headers["content-length"] ?? "")
         if (request.headers["content-type"] !== UPLOAD_TYPE)
           throw new ConsiliumError("network/bad-request", `A body of the type ${UPLOAD_TYPE} was expected.`)
         const { digest } = request.params
@@ -178,8 +178,9 @@ export class ParentServer {
     }))
   }
 
-  #take(door: StudyDoor, child: Participant, parcel: Uint8Array): Promise<number> {
+  async #take(door: StudyDoor, child: Participant, parcel: Uint8Array): Promise<number> {
     const { first, envelopes } = decode(parcelCodec, parcel)
+    if (first < 1) throw new ConsiliumError("network/bad-request", "Messages are numbered from 1.")
     return door.take(child, first, envelopes)
   }
 
