@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type RequestOptions } from "node:http"
 import https from "node:https"
 import { connect, type Socket } from "node:net"
+import { setTimeout as sleep } from "node:timers/promises"
 import { type ConnectionOptions, connect as tlsConnect } from "node:tls"
 
 /** What came back: an answer, or nothing but the end of the connection. */
@@ -100,4 +101,63 @@ export const faultOf = (answer: Answer): string | null => {
   } catch {
     return `a refusal ${status} is no JSON: ${text.slice(0, 300)}`
   }
+}
+
+/** A line to an admin socket; what it answers is put as a problem would be. */
+export const sendLine = (path: string, line: string): Promise<Answer> =>
+  new Promise((resolve) => {
+    const socket = connect({ path })
+    const pieces: Buffer[] = []
+    socket.setTimeout(5000, () => socket.destroy())
+    socket.on("error", () => undefined)
+    socket.on("data", (piece: Buffer) => {
+      pieces.push(piece)
+      socket.end()
+    })
+    socket.once("close", () => {
+      const text = Buffer.concat(pieces).toString("utf8")
+      if (text === "") return resolve("closed")
+      const { ok, error } = JSON.parse(text) as {
+        readonly ok: boolean
+        readonly error?: { readonly code: string; readonly message: string; readonly remedy: string }
+      }
+      if (ok || error === undefined) return resolve({ status: 200, type: "", text })
+      const problem = {
+        type: "admin",
+        title: error.code,
+        status: 400,
+        detail: error.message,
+        remedy: error.remedy,
+      }
+      resolve({ status: 400, type: "application/problem+json", text: JSON.stringify(problem) })
+    })
+    socket.once("connect", () => socket.write(line))
+  })
+
+const STREAMS = 90
+
+/** Opens more event streams than there may be, reads nothing of them, and leaves; gives the last refusal. */
+export const floodStreams = async (port: number): Promise<Answer> => {
+  const agent = new http.Agent({ maxSockets: STREAMS })
+  const refused: Answer[] = []
+  const requests = Array.from({ length: STREAMS }, () => {
+    const request = http.get({ host: "127.0.0.1", port, path: "/v1/events", agent }, (response) => {
+      if (response.statusCode === 200) return void response.pause()
+      const pieces: Buffer[] = []
+      response.on("data", (piece: Buffer) => pieces.push(piece))
+      response.once("end", () =>
+        refused.push({
+          status: response.statusCode ?? 0,
+          type: response.headers["content-type"] ?? "",
+          text: Buffer.concat(pieces).toString("utf8"),
+        }),
+      )
+      response.on("error", () => undefined)
+    })
+    return request.on("error", () => undefined)
+  })
+  await sleep(1500)
+  for (const request of requests) request.destroy()
+  agent.destroy()
+  return refused.find((answer) => faultOf(answer) !== null) ?? refused.at(-1) ?? "closed"
 }

@@ -30,12 +30,12 @@ import { buildProgram, type StudyRun } from "../security/study-run.js"
 
 /** Rows of the table that are not tried here, and why. */
 const NOT_IN_THIS_VERSION = [
-  "a validator that never votes: no round waits for votes; validation is off or a report, and a report that never comes is waited for as any answer is",
-  "a ledger that would be exceeded: no study is charged to a ledger in these processes; the privacy package tests its ledger",
+  "a validator that never votes: no round waits for votes; a report that never comes is waited for as any answer is",
 ]
 const ELSEWHERE = [
-  "leader killed: every point of leader, fog and facility is in slow/chaos.test.ts",
-  "messages late, doubled and lost on every edge: packages/federation/test/federation.test.ts",
+  "a ledger that would be exceeded: packages/federation/test/differential-privacy.test.ts, packages/node/test/privacy-ledger.test.ts",
+  "every point at which the leader, a fog or a facility can be killed: test/slow/chaos.test.ts",
+  "messages late, doubled and lost on every edge, in any order: packages/federation/test/federation.test.ts",
 ]
 
 const script = (name: string): string => fileURLToPath(new URL(`../failures/${name}.mjs`, import.meta.url))

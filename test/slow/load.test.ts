@@ -15,15 +15,16 @@ import {
   release,
   standsStill,
 } from "../failures/held-study.js"
-import { MixedLoad, socketsOf, type Targets } from "../failures/mixed-load.js"
+import type { Targets } from "../failures/load-kinds.js"
+import { MixedLoad, socketsOf } from "../failures/mixed-load.js"
 import { buildProgram, type StudyRun } from "../security/study-run.js"
 
 // A study under way hears 60 seconds of honest and hostile requests on all its ports at once. For most of that time one
 // facility waits for a person, so that the study stands in the middle of a round; then it goes on while the load does.
 
-const HELD_MS = 50_000
+const HELD_MS = 52_000
 const LOAD_MS = 60_000
-const LAYOUT = { rounds: 6, deadlines: { collect: 300, answer: 60 }, held: true } as const
+const LAYOUT = { rounds: 12, deadlines: { collect: 300, answer: 60 }, held: true } as const
 /** A process may grow by this much, and be this large, in megabytes. */
 const GROWTH = 160
 const LARGEST = 450
@@ -115,7 +116,7 @@ describe("60 s of honest and hostile load on every port", () => {
     // everything was tried, nothing hostile was granted, and honest requests were all along
     for (const { what, toBeGranted, granted, refused, closed } of load.tallies) {
       expect(granted + refused + closed, what).toBeGreaterThan(10)
-      if (toBeGranted === "always") expect(granted, what).toBeGreaterThan(10 * (refused + closed))
+      if (toBeGranted === "always") expect(granted, what).toBeGreaterThan(10 * refused)
       if (toBeGranted === "never") expect(granted, what).toBe(0)
     }
     const outcome = await ended(run)

@@ -9,6 +9,7 @@ import { modelFile } from "@consilium/federation/model"
 import { decodeModel } from "@consilium/learning/model-file"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { authorityKey, directoryOf, keysFor } from "../../federation/test/members.js"
+import { eventView } from "../src/api/event-sentences.js"
 import { exportModel, listModels, modelCard, releaseModel } from "../src/models/leader-models.js"
 import { modelCardText } from "../src/models/model-card-text.js"
 import { checkedModel, modelListOf, pickModel, pieceOf, readHistory } from "../src/models/model-log.js"
@@ -185,6 +186,13 @@ describe("models of a leader that does not run", () => {
 })
 
 describe("a decision", () => {
+  it("is told in words where the log is read for people", () => {
+    const handle = { id: "", rosters: () => [leader.progress.directory, directory] }
+    expect(eventView(handle, withReleases(2).at(-1) as LogEntry).says).toBe(
+      `A. Okafor made the model of round 2 the one in use, ${second.slice(0, 16)}: fewer false | alarms`,
+    )
+  })
+
   it("has a round, a name and a reason, each in one line that the log has room for", () => {
     const good = { round: 1, by: "A. Okafor", reason: "fewer false alarms" }
     expect(decisionSchema.safeParse(good).success).toBe(true)
@@ -208,7 +216,7 @@ describe("a study's outcome", () => {
       { from: 1, directory },
       { from: 2, directory: leader.progress.directory },
     ]
-    const outcome = outcomeOf(auditedStudy, rosters, leader)
+    const outcome = outcomeOf(auditedStudy, rosters, leader, [])
     expect(outcome.facilities.map(({ name, joined, left }) => `${name} ${joined} ${left}`)).toEqual([
       "clinic-1 1 null",
       "clinic-2 1 1",
@@ -218,6 +226,6 @@ describe("a study's outcome", () => {
     expect(outcome.rounds.map(({ participants }) => participants.length)).toEqual([4, 3])
     // one who comes back under the same keys is there to the end
     const back = [...rosters, { from: 3, directory: directoryOf(auditedStudy, 4, 2) }]
-    expect(outcomeOf(auditedStudy, back, leader).facilities[1]).toMatchObject({ joined: 1, left: null })
+    expect(outcomeOf(auditedStudy, back, leader, []).facilities[1]).toMatchObject({ joined: 1, left: null })
   })
 })

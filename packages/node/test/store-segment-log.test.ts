@@ -290,7 +290,7 @@ const mountable = ((): boolean => {
 })()
 
 const full = {
-  seen: ["ok", "store/full", "store/full", "ok", "store/full", "store/full"],
+  seen: ["ok", "store/full", "store/full", "ok", "store/full"],
   kept: 100,
   records: ["40000:1", "500:4"],
   torn: null,

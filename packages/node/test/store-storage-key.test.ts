@@ -6,7 +6,7 @@ import { utf8 } from "@consilium/base/platform"
 import type { SecretKey } from "@consilium/base/random"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { SealedFiles } from "../src/store/sealed.js"
-import { defaultKeyFile, type StorageKeySource, storageKey } from "../src/store/storage-key.js"
+import { type StorageKeySource, storageKey } from "../src/store/storage-key.js"
 import { temporaryFolder } from "./store-children.js"
 
 let folder: string
@@ -67,15 +67,6 @@ describe("a storage key in a file elsewhere", () => {
         expect(bytes.includes(secret), entry.name).toBe(false)
     }
     expect(await openCopy(copy, { kind: "file", path })).toBe("canary-4711")
-  })
-
-  it("is by default in the user's configuration, under a name of the data folder's own", () => {
-    const environment = { XDG_CONFIG_HOME: "/home/someone/.config" }
-    const path = defaultKeyFile("/srv/data", environment)
-    expect(path).toMatch(/^\/home\/someone\/\.config\/consilium\/keys\/[0-9a-f]{16}\.key$/)
-    expect(defaultKeyFile("/srv/data/../data/", environment)).toBe(path)
-    expect(defaultKeyFile("/srv/other", environment)).not.toBe(path)
-    expect(defaultKeyFile("/srv/data", {})).toMatch(/\.config\/consilium\/keys\//)
   })
 })
 

@@ -16,14 +16,14 @@ const many = (item: Codec<number>, length: number): Codec<readonly number[]> => 
   read: (reader) => Array.from({ length }, () => item.read(reader)),
 })
 
-const window = { size: many(u32, 2), stride: many(u32, 2) }
+const place = { size: many(u32, 2), stride: many(u32, 2) }
 
 /** The settings of each kind of layer. Their order is part of the encoding. */
 const LAYERS = {
   dense: record({ outputs: u32 }),
-  conv2d: record({ channels: u32, ...window, padding: many(u32, 4) }),
-  "max-pool": record(window),
-  "average-pool": record(window),
+  conv2d: record({ channels: u32, ...place, padding: many(u32, 4) }),
+  "max-pool": record(place),
+  "average-pool": record(place),
   "group-norm": record({ groups: u32 }),
   relu: record({}),
   square: record({}),

@@ -1,4 +1,6 @@
 import { toHex } from "@consilium/base/bytes"
+import { decode } from "@consilium/base/encoding"
+import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
 import type { LogEntry } from "@consilium/federation/log"
 import type { Message } from "@consilium/federation/messages"
 import type { Directory } from "@consilium/federation/roster"
@@ -36,10 +38,16 @@ const sentence = (rosters: readonly Directory[], entry: LogEntry): string => {
   if (type === "dealer-excluded") return `${name} dealt a false share and sits this attempt out.`
   if (type === "sum-opened") return "The sum over the certified facilities was opened."
   if (type === "aborted") return "The leader gave the study up."
+  if (type === RELEASED) return releaseSentence(entry)
   const logged = messageOf(entry)
   return logged === null
     ? `An event of a kind that this version does not know: ${type}.`
     : messageSentence(rosters, name, logged.message)
+}
+
+const releaseSentence = ({ body }: LogEntry): string => {
+  const { round, model, by, reason } = decode(releaseCodec, body)
+  return `${by} made the model of round ${round} the one in use, ${toHex(model).slice(0, 16)}: ${reason}`
 }
 
 const messageSentence = (rosters: readonly Directory[], name: string, message: Message): string => {

@@ -227,6 +227,10 @@ export class StudyRunner {
     this.#stopped = true
     clearTimeout(this.#alarm)
     for (const mailbox of this.#mail.values()) mailbox.close()
+    this.#turnAway()
+  }
+
+  #turnAway(): void {
     const error = new ConsiliumError("network/stopping", "This participant is stopping.")
     for (const { failed } of this.#waiting.splice(0)) failed(error)
   }
@@ -258,6 +262,8 @@ export class StudyRunner {
       }
     }
     this.#running = false
+    // what was put back after it was told to stop
+    if (this.#stopped) this.#turnAway()
   }
 
   /** How many of the inputs that wait make one step: what is saved at once must fit what a store takes at once. */

@@ -1,13 +1,17 @@
+import { createRequire } from "node:module"
 import { hostname } from "node:os"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sql } from "kysely"
-import Client from "pg/lib/client.js"
 import { overOneConnection } from "./one-connection.js"
 import { migrate } from "./sql-schema.js"
 import { SqlStudy, sqlError } from "./sql-stores.js"
 import { StudyMap } from "./study-map.js"
 import type { Stores } from "./study-store.js"
+
+// The client alone: the package's main file also makes a pool class, out of another package that it may get in a form
+// it does not expect when a program is started with the resolution condition `import`.
+const Client = createRequire(import.meta.url)("pg/lib/client.js") as typeof import("pg").Client
 
 /**
  * Stores in a PostgreSQL database, by its address (`postgres://user@host/database`). Several processes may use one

@@ -1,7 +1,6 @@
 import { createHash, scrypt } from "node:crypto"
 import { readFile } from "node:fs/promises"
-import { homedir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import { equalBytes, fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { hash } from "@consilium/base/hash"
@@ -46,17 +45,6 @@ export const storageKey = async (request: StorageKeyRequest): Promise<SecretKey>
   } catch (error) {
     throw storeError(error, "read the storage key")
   }
-}
-
-/**
- * Where the key file of a data folder is if nobody says otherwise: in the user's configuration, named by the folder's
- * path, and so not in what is copied when the folder is copied.
- */
-export const defaultKeyFile = (dataFolder: string, environment: NodeJS.ProcessEnv = process.env): string => {
-  const { XDG_CONFIG_HOME: set } = environment
-  const config = set === undefined || set === "" ? join(homedir(), ".config") : set
-  const name = createHash("sha256").update(resolve(dataFolder)).digest("hex").slice(0, 16)
-  return join(config, "consilium", "keys", `${name}.key`)
 }
 
 const keyFromCredential = async (name: string, environment: NodeJS.ProcessEnv): Promise<SecretKey> => {

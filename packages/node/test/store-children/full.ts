@@ -2,7 +2,6 @@ import { writeSync } from "node:fs"
 import { join } from "node:path"
 import { isConsiliumError } from "@consilium/base/errors"
 import { newSecretKey } from "@consilium/base/random"
-import { Blobs } from "../../src/store/blobs.js"
 import { SealedFiles } from "../../src/store/sealed.js"
 import { openSegmentLog } from "../../src/store/segment-log.js"
 
@@ -23,13 +22,9 @@ const seen = [
   await code(() => log.append([new Uint8Array(40_000).fill(3), new Uint8Array(1)])),
   await code(() => log.append([new Uint8Array(500).fill(4)])),
 ]
-const blobs = await Blobs.open(join(folder, "blobs"))
 const sealed = await SealedFiles.open(join(folder, "sealed"), newSecretKey())
 await sealed.put("kept", new Uint8Array(100).fill(9))
-seen.push(
-  await code(() => blobs.put(new Uint8Array(80_000))),
-  await code(() => sealed.put("kept", new Uint8Array(80_000))),
-)
+seen.push(await code(() => sealed.put("kept", new Uint8Array(80_000))))
 const kept = (await sealed.get("kept"))?.length
 await log.close()
 const again = await openSegmentLog(join(folder, "log"))
