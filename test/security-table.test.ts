@@ -39,7 +39,7 @@ const said = (promises: readonly string[], tests: string, ...args: readonly stri
     stderr,
     table: stdout
       .split("\n")
-      .filter((line) => line.includes(" | "))
+      .filter((line) => /^(id|S\d+) +\| /.test(line))
       .map(cells),
   }
 }

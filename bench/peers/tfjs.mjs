@@ -62,11 +62,11 @@ const loader =
     })
     model.setWeights(layers.flatMap(({ weights, bias }) => [weights, bias]))
     const trained = model.trainableWeights.map(({ val }) => val)
-  const byLibrary = ({ x, y }) => {
-    const loss = () => tf.losses.sigmoidCrossEntropy(y, model.apply(x, { training: true }))
-    return optimiser.minimize(loss, true, trained).dataSync()[0]
-  }
-  const byHand = ({ x, y }) => {
+    const byLibrary = ({ x, y }) => {
+      const loss = () => tf.losses.sigmoidCrossEntropy(y, model.apply(x, { training: true }))
+      return optimiser.minimize(loss, true, trained).dataSync()[0]
+    }
+    const byHand = ({ x, y }) => {
       const values = [x]
       layers.forEach(({ weights, bias }, i) => {
         const activation = i < last ? "relu" : "linear"

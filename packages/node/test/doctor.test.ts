@@ -135,9 +135,12 @@ describe("a machine", () => {
     const taken = await found(portFree(port, "for tests"))
     expect(taken.verdict).toBe("note")
     if (process.platform === "linux") expect(taken.says).toContain(`taken by process ${process.pid} (`)
+    expect(await found(portFree(port, "for tests", { only: true }))).toMatchObject(
+      problem("network/port-taken"),
+    )
     server.close()
     await once(server, "close")
-    expect(await found(portFree(port, "for tests"))).toMatchObject({ verdict: "passed" })
+    expect(await found(portFree(port, "for tests", { only: true }))).toMatchObject({ verdict: "passed" })
   })
 
   it("lets this user write where it must", async () => {
@@ -294,7 +297,7 @@ describe("a role", () => {
     await ended
     expect(problems(await examined(authorityFile))).toEqual({})
     expect((await examined(authorityFile)).find(({ id }) => id === "log")?.says).toContain(
-      "6 of 6 participants have enrolled, 1 studies have begun",
+      "6 of 6 participants have enrolled; 1 study was begun",
     )
   }, 60_000)
 
@@ -443,7 +446,7 @@ describe("a role", () => {
     await kept((hash) => keys.sign(hash), [])
     expect((await examined()).find(({ id }) => id === "log")).toMatchObject({
       verdict: "passed",
-      says: "1 studies: 1 events hold by chain and signature, 0 journal records open.",
+      says: "One study: 1 events hold by chain and signature, 0 journal records open.",
     })
     await kept(() => new Uint8Array(64), [])
     expect(problems(await examined()).log).toBe("identity/bad-signature")

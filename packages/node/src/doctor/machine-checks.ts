@@ -112,28 +112,40 @@ export const loopback = (hosts: readonly string[] = LOOPBACK): Check => ({
   },
 })
 
-/** Whether a port on loopback is free, or who has it. */
-export const portFree = (port: number, what: string): Check => ({
-  id: `port-${port}`,
-  async run() {
-    try {
-      for (const host of LOOPBACK) await (await reserveAddress([host], [port])).close()
-    } catch (error) {
-      if (!isConsiliumError(error, "network/port-taken")) throw error
-      const { code } = (error.cause ?? {}) as { readonly code?: unknown }
-      // one of the two families may not be there at all
-      if (code !== "EADDRINUSE" && code !== "EACCES") return passed(`Port ${port} is free: ${what}.`)
-      const holder = await listenerOf(port)
-      const who =
-        code === "EACCES" ? "not open to this user" : `taken${holder === null ? "" : ` by ${holder}`}`
-      return note(
-        `Port ${port}, ${what}, is ${who}; a free one is taken instead.`,
-        `Stop what listens there if it is to be ${port}.`,
-      )
-    }
-    return passed(`Port ${port} is free: ${what}.`)
-  },
-})
+export interface PortOptions {
+  readonly id?: string
+  readonly hosts?: readonly string[]
+  /** Whether nothing else will do: then a port that is taken is a problem. */
+  readonly only?: boolean
+}
+
+/** Whether a port is free, or who has it. */
+export const portFree = (port: number, what: string, options: PortOptions = {}): Check => {
+  const { id = `port-${port}`, hosts = LOOPBACK, only = false } = options
+  return {
+    id,
+    async run() {
+      try {
+        for (const host of hosts) await (await reserveAddress([host], [port])).close()
+      } catch (error) {
+        if (!isConsiliumError(error, "network/port-taken")) throw error
+        const { code } = (error.cause ?? {}) as { readonly code?: unknown }
+        // one of the two families may not be there at all
+        if (code !== "EADDRINUSE" && code !== "EACCES") return passed(`Port ${port} is free: ${what}.`)
+        const holder = await listenerOf(port)
+        const who =
+          code === "EACCES" ? "not open to this user" : `taken${holder === null ? "" : ` by ${holder}`}`
+        const says = `Port ${port}, ${what}, is ${who}`
+        if (only) throw new ConsiliumError("network/port-taken", `${says}.`)
+        return note(
+          `${says}; a free one is taken instead.`,
+          `Stop what listens there if it is to be ${port}.`,
+        )
+      }
+      return passed(`Port ${port} is free: ${what}.`)
+    },
+  }
+}
 
 /** Whether files can be made in a folder, or in the nearest folder above it that is there. */
 export const writable = (id: string, folder: string): Check => ({

@@ -19,6 +19,7 @@ import type { StoppedMember } from "./stopped-member.js"
 import { checkLogs } from "./stored-studies.js"
 
 const DAY = 86_400_000
+const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 
 /** A check that needs a stopped participant's opened folder. */
 const withMember = (
@@ -149,7 +150,7 @@ const roster = (under: RoleUnderTest): Check =>
       )
     const { facilities, fogs } = directory
     return passed(
-      `The authority's roster names ${kit.name} with its own keys, among ${facilities.length} facilities and ${fogs.length} fogs.`,
+      `The authority's roster names ${kit.name} with its own keys, among ${counted(facilities.length, "facility", "facilities")} and ${counted(fogs.length, "fog", "fogs")}.`,
     )
   })
 
@@ -167,7 +168,7 @@ const authority = (under: RoleUnderTest, patienceMs: number): Check =>
   withMember(under, "authority", async ({ kit, identity }) => {
     const studies = await listStudies(kit, identity, { now: Date.now, patienceMs })
     return passed(
-      `The authority answers at ${kit.authorityUrl}; ${studies.length} of its studies name ${kit.name}.`,
+      `The authority answers at ${kit.authorityUrl} and lists ${counted(studies.length, "study", "studies")} for ${kit.name}.`,
     )
   })
 
@@ -192,13 +193,16 @@ const logs = (under: RoleUnderTest): Check => withMember(under, "log", (member) 
 const ports = async (under: RoleUnderTest): Promise<readonly Check[]> => {
   const { role } = await under.place()
   if ((await under.folder()).state === "running") return []
+  const listening = (hosts: readonly string[], port: number, only: boolean): Check =>
+    portFree(port, `where the ${role} listens`, { id: `listen-${port}`, hosts, only })
   if (role === "authority") {
     const { listen } = await roleFile(under, "authority")
-    return listen.port === 0 ? [] : [portFree(listen.port, "where the authority listens")]
+    return listen.port === 0 ? [] : [listening([listen.host], listen.port, true)]
   }
   if (role !== "leader" && role !== "fog") return []
   const { listen } = await roleFile(under, role)
-  return listen.ports.filter((port) => port !== 0).map((port) => portFree(port, `where the ${role} listens`))
+  const others = new Set(listen.ports).size > 1
+  return listen.ports.filter((port) => port !== 0).map((port) => listening(listen.hosts, port, !others))
 }
 
 const authorityLog = (under: RoleUnderTest): Check => ({
@@ -214,7 +218,7 @@ const authorityLog = (under: RoleUnderTest): Check => ({
     try {
       const { registry } = opened
       return passed(
-        `Its log and keys open: ${registry.members().length} of ${opened.expected} participants have enrolled, ${registry.studies().length} studies have begun.`,
+        `Its log and keys open: ${registry.members().length} of ${opened.expected} participants have enrolled; ${counted(registry.studies().length, "study was", "studies were")} begun.`,
       )
     } finally {
       await opened.close()

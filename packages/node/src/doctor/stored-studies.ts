@@ -48,7 +48,7 @@ export const checkLogs = async (under: RoleUnderTest, member: StoppedMember): Pr
     await stores.close()
   }
   return passed(
-    `${folders.length} studies: ${events} events hold by chain and signature, ${records} journal records open.`,
+    `${folders.length === 1 ? "One study" : `${folders.length} studies`}: ${events} events hold by chain and signature, ${records} journal records open.`,
   )
 }
 
