@@ -6,6 +6,11 @@ function copyRun(count: i32, from: usize, to: usize): void {
   for (; at + 16 <= end; at += 16) v128.store(to + at, v128.load(from + at))
   for (; at < end; at += 4) store<f32>(to + at, load<f32>(from + at))
 }
+/** Copies whole vectors: for a count of 4 n + 3 one entry more than asked for. */
+function copyOver(count: i32, from: usize, to: usize): void {
+  const end = (count as usize) << 2
+  for (let at: usize = 0; at < end; at += 16) v128.store(to + at, v128.load(from + at))
+}
 function addRun(count: i32, from: usize, to: usize): void {
   const end = (count as usize) << 2
   let at: usize = 0
@@ -36,6 +41,33 @@ export function imageToColumns(
   columns: usize,
 ): void {
   const run = kernelWidth * channels
+  const inside =
+    top === 0 &&
+    left === 0 &&
+    strideY * (outHeight - 1) + kernelHeight <= height &&
+    strideX * (outWidth - 1) + kernelWidth <= width
+  // one entry too many is read within the image and overwritten by the next run, but for the last position
+  const whole = (run & 3) === 0 || (run & 3) === 3
+  if (inside && whole) {
+    const line = ((width * channels) as usize) << 2
+    const step = ((strideX * channels) as usize) << 2
+    const bytes = (run as usize) << 2
+    for (let oy = 0; oy < outHeight; oy++) {
+      let corner = image + line * (oy * strideY)
+      for (let ox = 0; ox < outWidth; ox++) {
+        const exact = oy === outHeight - 1 && ox === outWidth - 1
+        for (let ky = 0; ky < kernelHeight; ky++) {
+          const from = corner + line * ky
+          if (exact) copyRun(run, from, columns)
+          else if (run <= 4) v128.store(columns, v128.load(from))
+          else copyOver(run, from, columns)
+          columns += bytes
+        }
+        corner += step
+      }
+    }
+    return
+  }
   for (let oy = 0; oy < outHeight; oy++)
     for (let ox = 0; ox < outWidth; ox++) {
       const x = ox * strideX - left

@@ -8,6 +8,7 @@ import {
   startFog,
   startLeader,
 } from "@consilium/node/roles/start"
+import { EndWith } from "./printed.js"
 import { endInTime, stopSignal } from "./stopping.js"
 
 interface StartArguments {
@@ -44,6 +45,6 @@ export const start = async (role: keyof typeof ROLES, options: StartArguments): 
   })
   if (outcomes && options.format === "json")
     process.stdout.write(`${JSON.stringify({ studies: outcomes })}\n`)
-  if (outcomes && !outcomes.every(({ complete }) => complete)) process.exitCode = 6
   process.stdin.destroy()
+  if (outcomes && !outcomes.every(({ complete }) => complete)) throw new EndWith(6)
 }

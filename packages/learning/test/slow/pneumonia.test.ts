@@ -91,13 +91,16 @@ describe.skipIf(folder === undefined)(`PneumoniaMNIST, pooled${why}`, () => {
     expect(networkShape(GOLDEN_CNN).parameters).toBe(1649)
     const images = load("train")
     const began = performance.now()
+    const cpuBegan = process.cpuUsage()
     const network = train(images)
     const seconds = (performance.now() - began) / 1000
+    const { user, system } = process.cpuUsage(cpuBegan)
+    const cpu = ((user + system) / 1e6).toFixed(1)
     const [validation, test] = [score(network, load("val")), score(network, load("test"))]
     const line = (name: string, found: typeof test): string =>
       `${name}: AUC ${found.auc.toFixed(4)}, accuracy ${found.accuracy.toFixed(4)}, balanced ${found.balanced.toFixed(4)}`
     process.stdout.write(
-      `PneumoniaMNIST, ${EPOCHS} epochs in ${seconds.toFixed(1)} s (load ${loadavg()[0]?.toFixed(1)}), ` +
+      `PneumoniaMNIST, ${EPOCHS} epochs in ${seconds.toFixed(1)} s (${cpu} s of processor time, load ${loadavg()[0]?.toFixed(1)}), ` +
         `${line("validation", validation)}; ${line("test", test)}; parameters ${floatsHash(network.parameters)}\n`,
     )
     expect(test.auc).toBeGreaterThanOrEqual(0.93)

@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { fromHex } from "@consilium/base/bytes"
 import type { ErrorCode } from "@consilium/base/error-codes"
 import { ConsiliumError } from "@consilium/base/errors"
@@ -47,6 +47,10 @@ const requestSchema = z.strictObject({
 })
 
 const BODY_BYTES = 16_384
+/** How long a connection may take until TLS is agreed on, milliseconds. */
+const HANDSHAKE_MS = 10_000
+/** How long answers under way have when the server closes, milliseconds. */
+const LAST_ANSWERS_MS = 100
 const ENROL = "/v1/enrol"
 
 /**
@@ -62,7 +66,11 @@ export const startEnrolServer = async (options: EnrolServerOptions): Promise<Enr
   const { authority, registry, now } = options
   const attempts = new FailedAttempts(options.limits ?? { failures: 20, windowMs: 60_000 }, now)
   const closing = new AbortController()
-  const tls = (identity: TlsIdentity) => ({ ...tlsServerOptions(identity), rejectUnauthorized: false })
+  const tls = (identity: TlsIdentity) => ({
+    ...tlsServerOptions(identity),
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_MS,
+  })
   const app = Fastify({
     https: tls(options.identity),
     bodyLimit: BODY_BYTES,
@@ -79,6 +87,11 @@ export const startEnrolServer = async (options: EnrolServerOptions): Promise<Enr
     },
   })
   app.server.maxConnections = 1024
+  const open = new Set<Socket>()
+  app.server.on("connection", (socket: Socket) => {
+    open.add(socket)
+    socket.once("close", () => open.delete(socket))
+  })
 
   const sourceOf = (request: FastifyRequest): string => request.raw.socket.remoteAddress ?? "unknown"
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
@@ -139,7 +152,12 @@ export const startEnrolServer = async (options: EnrolServerOptions): Promise<Enr
     show: (identity) => app.server.setSecureContext(tls(identity)),
     async close() {
       closing.abort()
-      await app.close()
+      // the library knows the connections that TLS was agreed on for; one before that would keep the server open
+      const closed = app.close()
+      const sweep = setInterval(() => {
+        for (const socket of open) socket.destroy()
+      }, LAST_ANSWERS_MS)
+      await closed.finally(() => clearInterval(sweep))
     },
   }
 }

@@ -129,6 +129,7 @@ export class StudyHost<M extends RoleMachine> {
       await writeFileAtomic(join(folder, ROSTER_FILE), signed)
     const hosted: Hosted<M> = { study, folder, runner, machine: made as unknown as M }
     this.#hosted.set(id, hosted)
+    if (runner.over) narrate(`the study ${study.name} is over here`)
     runner.begin()
     await adopted(hosted)
     return hosted

@@ -1,14 +1,16 @@
-/// <reference path="../../src/store/pg-client.d.ts" />
+import { createRequire } from "node:module"
 import { join } from "node:path"
 import { isConsiliumError } from "@consilium/base/errors"
 import { utf8 } from "@consilium/base/platform"
 import { emptyHead, headerHash } from "@consilium/federation/log"
-import Client from "pg/lib/client.js"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { openPostgresStores } from "../../src/store/postgres-stores.js"
 import { buildChild, startChild, temporaryFolder } from "../store-children.js"
 import { contents, digestOf, events, storeContract } from "../store-contract.js"
 import { noPostgres, type PostgresServer, postgresServer } from "../store-postgres.js"
+
+// as the store does: without the pool
+const Client = createRequire(import.meta.url)("pg/lib/client.js") as typeof import("pg").Client
 
 const missing = noPostgres()
 const digest = digestOf("study")
