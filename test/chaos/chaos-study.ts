@@ -40,7 +40,9 @@ export class ChaosStudy {
     const leader = join(run.folder, "leader/local/leader.yaml")
     writeFileSync(
       leader,
-      readFileSync(leader, "utf8").replace("store: pglite", `store: ${store}`).replace("- 8443\n", ""),
+      readFileSync(leader, "utf8")
+        .replace(/^store: pglite$/m, `store: ${store}`)
+        .replace("- 8443\n", ""),
     )
     return new ChaosStudy(run)
   }

@@ -38,7 +38,7 @@ describe("a federation that trains with differential privacy", () => {
     )
   })
 
-  it("charges every facility for each update, by the accountant's own figure for the steps taken", () => {
+  it("[S20] charges every facility for each update, by the accountant's own figure for the steps taken", () => {
     const study = asPrivate(run.study)
     for (const name of facilityNames(4)) {
       const charges = run.charges.get(name) ?? []
@@ -81,7 +81,7 @@ describe("a facility whose budget is used up", () => {
     },
   })
 
-  it("sits out, says so, and the round goes on", () => {
+  it("[S20] sits out, says so, and the round goes on", () => {
     const run = runStudy({ study: changes, policies: { "clinic-1": capped(1.0001) } })
     expect(run.leader.phase).toBe("closed")
     const rest = ["clinic-2", "clinic-3", "clinic-4"]
@@ -120,7 +120,7 @@ describe("a facility whose budget is used up", () => {
   })
 })
 
-it("a facility that scales rows by their own figures takes no part in a study with differential privacy", () => {
+it("[S20] a facility that scales rows by their own figures takes no part in a study with differential privacy", () => {
   const run = runStudy({ study: { ...withPrivacy(), attempts: 1 }, preparation: "own-statistics" })
   expect(run.leader.phase).toBe("aborted")
   expect(run.charges.size).toBe(0)
@@ -179,7 +179,7 @@ describe("what is charged once and what again", () => {
     effects.map((effect) => (effect.type === "send" ? `send ${effect.message.type}` : effect.type))
   const start = startFacility(context)
 
-  it("the charge comes before what is sent", () => {
+  it("[S20] the charge comes before what is sent", () => {
     expect(types(trained(announce(start, 1).state, 1))).toEqual(["charge", "record", "send update"])
   })
 
@@ -194,7 +194,7 @@ describe("what is charged once and what again", () => {
     }
   })
 
-  it("new noise is", () => {
+  it("[S20] new noise is", () => {
     const idle = voided(trained(announce(start, 1).state, 1).state, 1).state
     const forgotten: FacilityState = { phase: "idle", memory: { ...idle.memory, trained: null } }
     const again = trained(announce(forgotten, 2).state, 2)

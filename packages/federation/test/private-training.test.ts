@@ -82,7 +82,7 @@ describe("a round by DP-SGD", () => {
     expect(second).toBeLessThan(0)
   })
 
-  it("lets a patient of many rows move it no further than a patient may", () => {
+  it("[S20] lets a patient of many rows move it no further than a patient may", () => {
     const learningRate = 0.5
     const of = study({ sampleRate: 1, noiseMultiplier: 1e-3, epsilon: 1e12 }, 1, learningRate)
     const people = 10

@@ -246,7 +246,7 @@ describe("a facility that crashes", () => {
     },
   )
 
-  it("loses no charge over ten restarts", async () => {
+  it("[S20] loses no charge over ten restarts", async () => {
     const spent: number[] = []
     for (let round = 1; round <= 10; round++) {
       const { runner, ledger, charges, close } = await start("restarts", 500)
@@ -264,7 +264,7 @@ describe("a facility that crashes", () => {
     expect(spent[9]).toBe(whole.month(NOVEMBER).epsilon)
   })
 
-  it("sits a round out when the month has no room, and says so to the leader", async () => {
+  it("[S20] sits a round out when the month has no room, and says so to the leader", async () => {
     const now = Date.now()
     const { runner, machine, ledger, close } = await start("month", 1.05 * epsilonAfter(STUDY, 1))
     // another study of this month

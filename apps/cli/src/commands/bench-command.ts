@@ -11,9 +11,20 @@ const wholeNumber =
 
 /** `consilium bench`: the project against its peers, on the user's own machine. */
 export const benchCommands = (program: Command): void => {
-  program
-    .command("bench")
-    .description("measure on this machine, beside the project's peers")
+  const bench = program.command("bench").description("measure on this machine, beside the project's peers")
+  bench
+    .command("learning")
+    .description("training beside TensorFlow.js and NumPy: same weights, data and batches")
+    .option("--quick", "short runs: to see that it works, not how fast it is")
+    .option("--python <program>", "the Python whose NumPy is measured (default: python3)")
+    .addOption(
+      new Option("--format <form>", "text, or one JSON value on stdout")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText("after", "\nExample:\n  consilium bench learning --format json")
+    .action(async (options) => (await import("./bench-learning.js")).benchLearning(options))
+  bench
     .command("sums")
     .description("secure sums: time and bytes of every scheme, one thread, sums checked")
     .option("--values <n>", "values in each facility's vector", wholeNumber(1, 10_000_000), 1_000_000)

@@ -22,5 +22,5 @@ export const UPLOAD_TYPE = "application/octet-stream"
 /** Header that says how many bytes of an upload a parent has. */
 export const OFFSET_HEADER = "upload-offset"
 /** Longest wait of a poll. */
-export const POLL_TIME: Milliseconds = milliseconds(20_000)
+export const POLL_TIME: Milliseconds = milliseconds(8_000)
 export const PARCEL_TYPE = "application/vnd.consilium.parcel"
