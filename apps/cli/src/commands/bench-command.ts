@@ -23,7 +23,9 @@ export const benchCommands = (program: Command): void => {
         .default("text"),
     )
     .addHelpText("after", "\nExample:\n  consilium bench learning --format json")
-    .action(async (options) => (await import("./bench-learning.js")).benchLearning(options))
+    .action(async (options) => {
+      await (await import("./bench-learning.js")).benchLearning(options)
+    })
   bench
     .command("sums")
     .description("secure sums: time and bytes of every scheme, one thread, sums checked")
