@@ -103,6 +103,9 @@ describe.skipIf(folder === undefined)(`PneumoniaMNIST, pooled${why}`, () => {
       `PneumoniaMNIST, ${EPOCHS} epochs in ${seconds.toFixed(1)} s (${cpu} s of processor time, load ${loadavg()[0]?.toFixed(1)}), ` +
         `${line("validation", validation)}; ${line("test", test)}; parameters ${floatsHash(network.parameters)}\n`,
     )
+    expect(floatsHash(network.parameters)).toBe(
+      "dad6ccae9efeb4de51c7218060ba6d1ee921a40efdf699ecf6c8a02117d28195",
+    )
     expect(test.auc).toBeGreaterThanOrEqual(0.93)
     expect(test.accuracy).toBeGreaterThanOrEqual(0.83)
   })
