@@ -163,7 +163,7 @@ const AREAS = /^(identity|round|cohort|encoding)\//
 
 /** The authority's refusal as the error it is there. */
 export const refusal = (answer: Answer): Error => {
-  if (answer.status === 429 || answer.status >= 500)
+  if (answer.status === 408 || answer.status === 429 || answer.status >= 500)
     return new NotYet(`status ${answer.status}`, Math.min(answer.retryAfter, 60) * 1000)
   try {
     const problem = problemSchema.parse(JSON.parse(answer.body.toString("utf8")))

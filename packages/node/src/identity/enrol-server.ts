@@ -77,12 +77,21 @@ export const startEnrolServer = async (options: EnrolServerOptions): Promise<Enr
     requestTimeout: 30_000,
     forceCloseConnections: true,
     frameworkErrors: (error, request, reply) => refuse(error, request, reply as unknown as FastifyReply),
-    clientErrorHandler: (_error, socket) => {
+    clientErrorHandler: (error, socket) => {
+      // who was only slow, asleep perhaps, may ask again; with whom there is no TLS there is nothing to say
+      const { code = "" } = error as { code?: string }
+      const slow = code === "ERR_HTTP_REQUEST_TIMEOUT"
+      if (!slow && !code.startsWith("HPE_")) {
+        socket.destroy()
+        return
+      }
+      const [status, line, what] = slow
+        ? ([408, "408 Request Timeout", "The request took too long."] as const)
+        : ([400, "400 Bad Request", "The request is not HTTP."] as const)
       socket.end(
-        "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n" +
-          JSON.stringify(
-            problemOf(400, new ConsiliumError("identity/bad-request", "The request is not HTTP.")),
-          ),
+        `HTTP/1.1 ${line}\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\r\n${JSON.stringify(
+          problemOf(status, new ConsiliumError("identity/bad-request", what)),
+        )}`,
       )
     },
   })
