@@ -1,7 +1,7 @@
-import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { ConsiliumError } from "@consilium/base/errors"
+import { utf8 } from "@consilium/base/platform"
 import { systemRandom } from "@consilium/base/random"
 import { modelFile } from "@consilium/federation/model"
 import { openRoster } from "@consilium/federation/roster"
@@ -174,6 +174,6 @@ const saveOutcome = async ({ study, folder, machine, runner }: Hosted<LeaderMach
   const outcome = outcomeOf(study, rosters, state, privacy)
   const { parameters } = state.progress
   await writeFileAtomic(join(folder, MODEL_FILE), modelFile(study, parameters, outcome.rounds.length))
-  await writeFile(join(folder, OUTCOME_FILE), `${JSON.stringify(outcome, null, 2)}\n`, { mode: 0o600 })
+  await writeFileAtomic(join(folder, OUTCOME_FILE), utf8(`${JSON.stringify(outcome, null, 2)}\n`))
   return outcome
 }
