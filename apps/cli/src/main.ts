@@ -195,8 +195,15 @@ const everyCommand = (command: Command): readonly Command[] => [
   ...command.commands.flatMap(everyCommand),
 ]
 
+/** A reader that has seen enough, such as `head`, is no error. */
+const readerGone = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== "EPIPE") throw error
+  process.exit(0)
+}
+
 /** Runs one command line and gives its exit code. Errors go to standard error, with what to do about them. */
 export const main = async (argv: readonly string[]): Promise<number> => {
+  if (process.stdout.listenerCount("error") === 0) process.stdout.on("error", readerGone)
   try {
     await commandLine().parseAsync([...argv], { from: "user" })
     return 0

@@ -39,6 +39,17 @@ describe("the command line", () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
+  it("lets a reader go that has seen enough", async () => {
+    const child = spawn(process.execPath, [bin, "--help"], { stdio: ["ignore", "pipe", "pipe"] })
+    child.stdout.destroy()
+    let said = ""
+    child.stderr.on("data", (chunk) => {
+      said += chunk
+    })
+    const code = await new Promise((resolve) => child.once("close", resolve))
+    expect([code, said]).toEqual([0, ""])
+  })
+
   it("has the version of its package", async () => {
     const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"))
     expect(VERSION).toBe(version)
