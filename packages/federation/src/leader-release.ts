@@ -1,5 +1,5 @@
 import { toHex } from "@consilium/base/bytes"
-import { type Encoded, encode, fixedBytes, record, text, u32 } from "@consilium/base/encoding"
+import { encode, fixedBytes, record, text, u32 } from "@consilium/base/encoding"
 import type { LeaderEvent, LeaderState } from "./leader-state.js"
 import type { Turn } from "./leader-turn.js"
 
@@ -15,7 +15,6 @@ export const releaseCodec = record({
   reason: text(1024),
 })
 /** A person's decision which model is in use. Without one it is the model of the last closed round. */
-export type Release = Encoded<typeof releaseCodec>
 
 /** Logs a decision about a round that is closed, at any time, also after the end; the course of the study stays the same. */
 export const release = (

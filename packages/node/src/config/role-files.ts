@@ -57,7 +57,6 @@ export const leaderFileSchema = z.strictObject({
   data_folder: dataFolder,
   storage_key: storageKey,
 })
-export type LeaderFile = z.output<typeof leaderFileSchema>
 
 const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
 const clock = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/)

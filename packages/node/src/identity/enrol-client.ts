@@ -146,7 +146,7 @@ export const loadOrEnrol = async (files: SealedFiles, options: EnrolOptions): Pr
     if (unreachable) return certificates
     next = await enrol(options)
   }
-  await files.put(FILE, encode(certificatesCodec, next))
+  await saveCertificates(files, next)
   return next
 }
 
