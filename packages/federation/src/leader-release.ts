@@ -14,8 +14,6 @@ export const releaseCodec = record({
   by: text(64),
   reason: text(1024),
 })
-/** A person's decision which model is in use. Without one it is the model of the last closed round. */
-
 /** Logs a decision about a round that is closed, at any time, also after the end; the course of the study stays the same. */
 export const release = (
   turn: Turn,
