@@ -2,11 +2,13 @@ import { sha256 } from "@consilium/base/hash"
 import { newSecretKey, PrfStream } from "@consilium/base/random"
 import { chooseMaskedParameters, MaskedParameters } from "@consilium/lattice/masked/masked-parameters"
 import { MaskedSum, MaskKey } from "@consilium/lattice/masked/masked-sum"
+import { MaskedPublicSum } from "@consilium/lattice/masked/public-masked-sum"
 import { nttPrimes } from "@consilium/lattice/ring/primes"
 import { Ring } from "@consilium/lattice/ring/ring"
 import { SeedLedger } from "@consilium/lattice/sums/seed-ledger"
 import { chooseSumParameters } from "@consilium/lattice/threshold/choose-parameters"
 import { acceptShare, dealKey } from "@consilium/lattice/threshold/key-dealing"
+import { ThresholdPublicSum } from "@consilium/lattice/threshold/public-sum"
 import { ThresholdParameters } from "@consilium/lattice/threshold/threshold-parameters"
 import { ThresholdSum } from "@consilium/lattice/threshold/threshold-sum"
 import { median, mustBeExact, timeRow } from "./timing.mjs"
@@ -27,6 +29,7 @@ export const measureThreshold = async (form, demand, vectors, expected) => {
   const literal = literalOf(chooseSumParameters({ ...demand, form }))
   const parameters = ThresholdParameters.of(literal)
   const scheme = new ThresholdSum(parameters)
+  const server = new ThresholdPublicSum(parameters)
   const random = fresh()
   const points = vectors.map((_, i) => i + 1)
   const ceremony = { study, epoch: 1 }
@@ -44,7 +47,7 @@ export const measureThreshold = async (form, demand, vectors, expected) => {
   const protecting = await median(RUNS, (run) => protectOne(run + 2, 1))
   const context = contextOf(1)
   const updates = points.map((point) => protectOne(1, point))
-  const adding = await median(RUNS, () => scheme.add(context, updates))
+  const adding = await median(RUNS, () => server.add(context, updates))
   const active = points.slice(0, literal.threshold)
   const request = { context, cohort: points, active }
   const answerOf = (point, held) => {
@@ -54,7 +57,7 @@ export const measureThreshold = async (form, demand, vectors, expected) => {
   const first = heldBy(1)
   const opening = await median(RUNS, () => answerOf(1, first))
   const partials = active.map((point) => ({ point, opening: answerOf(point, heldBy(point)) }))
-  const decoding = await median(RUNS, () => scheme.open(request, adding.result, partials))
+  const decoding = await median(RUNS, () => server.open(request, adding.result, partials))
   mustBeExact(form, decoding.result, expected)
   const id = (what) => `sums.${form}.${what}`
   const perValue = scheme.payloadLength / demand.values
@@ -75,6 +78,7 @@ export const measureMasked = async (keys, demand, vectors, expected) => {
   const literal = literalOf(chooseMaskedParameters({ ...demand, keys }))
   const parameters = MaskedParameters.of(literal)
   const scheme = new MaskedSum(parameters)
+  const server = new MaskedPublicSum(parameters)
   const random = fresh()
   const points = vectors.map((_, i) => i + 1)
   const context = contextOf(1)
@@ -83,7 +87,7 @@ export const measureMasked = async (keys, demand, vectors, expected) => {
   const protecting = await median(RUNS, () => protectOne(1))
   const dealt = points.map(protectOne)
   const updates = dealt.map(({ update }) => update)
-  const adding = await median(RUNS, () => scheme.add(context, updates))
+  const adding = await median(RUNS, () => server.add(context, updates))
   const request = { context, cohort: points }
   const answerOf = (point) => {
     const shares = points.map((dealer) => ({ dealer, share: dealt[dealer - 1].shares[point - 1] }))
@@ -91,7 +95,7 @@ export const measureMasked = async (keys, demand, vectors, expected) => {
   }
   const opening = await median(RUNS, () => answerOf(1))
   const answers = points.map((point) => ({ point, opening: answerOf(point) }))
-  const decoding = await median(RUNS, () => scheme.open(request, adding.result, answers))
+  const decoding = await median(RUNS, () => server.open(request, adding.result, answers))
   mustBeExact(`masked, ${keys} keys`, decoding.result, expected)
   const id = (what) => `sums.${keys === "gaussian" ? "masked" : `masked-${keys}`}.${what}`
   return [

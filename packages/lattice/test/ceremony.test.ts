@@ -8,16 +8,16 @@ import { SeedLedger } from "../src/sums/seed-ledger.js"
 import { chooseSumParameters } from "../src/threshold/choose-parameters.js"
 import { restoreEpochKey, restoreHeldShare } from "../src/threshold/epoch-key.js"
 import {
-  acceptShare,
   ceremonyId,
   checkShare,
   dealerStands,
-  dealKey,
   keyChallenge,
   keyShareLength,
-} from "../src/threshold/key-dealing.js"
+} from "../src/threshold/key-check.js"
+import { acceptShare, dealKey } from "../src/threshold/key-dealing.js"
 import { type ThresholdLiteral, ThresholdParameters } from "../src/threshold/threshold-parameters.js"
-import { encryptZero, partialZero, zeroTestHolds, zeroTestId } from "../src/threshold/zero-test.js"
+import { zeroTestHolds, zeroTestId } from "../src/threshold/zero-check.js"
+import { encryptZero, partialZero } from "../src/threshold/zero-test.js"
 import { permitOf, study } from "./sum-schemes.js"
 
 const random = insecureSeededRandom("ceremony")

@@ -2,14 +2,14 @@ import { insecureSeededRandom } from "@consilium/base/testing"
 import { describe, expect, it } from "vitest"
 import { chooseSumParameters } from "../src/threshold/choose-parameters.js"
 import { trialMembers } from "../src/threshold/member.js"
+import { ThresholdPublicSum } from "../src/threshold/public-sum.js"
 import { type ThresholdLiteral, ThresholdParameters } from "../src/threshold/threshold-parameters.js"
-import { ThresholdSum } from "../src/threshold/threshold-sum.js"
 import { contextOf, study } from "./sum-schemes.js"
 
 const { literal } = chooseSumParameters({ facilities: 3, threshold: 2, values: 4, largest: 1000 })
 const parameters = ThresholdParameters.of(literal as ThresholdLiteral)
 const members = trialMembers(parameters, { study, epoch: 1 }, insecureSeededRandom("members"))
-const server = new ThresholdSum(parameters)
+const server = new ThresholdPublicSum(parameters)
 const context = contextOf()
 const vectors = [
   Int32Array.of(1, -2, 3, 4),

@@ -4,12 +4,14 @@ import type { RandomSource } from "@consilium/base/random"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { chooseMaskedParameters, MaskedParameters, type MaskKeys } from "../src/masked/masked-parameters.js"
 import { MaskedSum, MaskKey } from "../src/masked/masked-sum.js"
+import { MaskedPublicSum } from "../src/masked/public-masked-sum.js"
 import type { RingOptions } from "../src/ring/ring.js"
 import { type Permit, SeedLedger, type Use } from "../src/sums/seed-ledger.js"
 import type { Point, SumContext } from "../src/sums/sum-context.js"
 import { chooseSumParameters } from "../src/threshold/choose-parameters.js"
 import type { EpochKey, HeldShare } from "../src/threshold/epoch-key.js"
 import { acceptShare, dealKey } from "../src/threshold/key-dealing.js"
+import { ThresholdPublicSum } from "../src/threshold/public-sum.js"
 import { ThresholdParameters } from "../src/threshold/threshold-parameters.js"
 import { ThresholdSum } from "../src/threshold/threshold-sum.js"
 
@@ -102,6 +104,7 @@ const threshold = (
   const random = insecureSeededRandom("sum-schemes", form, seed)
   const { sum, keys, held } = thresholdSetup(form, demand, random, options)
   const { parameters } = sum
+  const server = new ThresholdPublicSum(parameters)
   const begin = (): SeedLedger => SeedLedger.begin(parameters.openable)
   return {
     degree: parameters.literal.degree,
@@ -116,13 +119,14 @@ const threshold = (
         values,
         random,
       ),
-    add: (context, updates) => sum.add(context, updates),
+    add: (context, updates) => server.add(context, updates),
     answer(context, cohort, active, point) {
       const request = { context, cohort, active }
       const permit = permitOf(begin().open(parameters, request))
       return sum.partial(request, point, held[point - 1] as readonly HeldShare[], permit, random)
     },
-    open: (context, cohort, active, total, answers) => sum.open({ context, cohort, active }, total, answers),
+    open: (context, cohort, active, total, answers) =>
+      server.open({ context, cohort, active }, total, answers),
     sharesOf: (_, dealer, holders) =>
       holders.map((holder) =>
         parameters.ring.unpackEvaluations(
@@ -138,6 +142,7 @@ const masked = (keys: MaskKeys, demand: SchemeDemand, seed: string, options: Rin
   if (literal === null) throw new Error(explanation.join("\n"))
   const parameters = MaskedParameters.of(literal, options)
   const sum = new MaskedSum(parameters)
+  const server = new MaskedPublicSum(parameters)
   const dealt = new Map<string, readonly Uint8Array[]>()
   const nameOf = ({ epoch, attempt }: SumContext, dealer: Point): string => `${epoch} ${attempt} ${dealer}`
   const shareOf = (context: SumContext, dealer: Point, holder: Point): Uint8Array =>
@@ -152,13 +157,13 @@ const masked = (keys: MaskKeys, demand: SchemeDemand, seed: string, options: Rin
       dealt.set(nameOf(context, point), shares)
       return update
     },
-    add: (context, updates) => sum.add(context, updates),
+    add: (context, updates) => server.add(context, updates),
     answer(context, cohort, _, point) {
       const request = { context, cohort }
       const shares = cohort.map((dealer) => ({ dealer, share: shareOf(context, dealer, point) }))
       return sum.answer(request, point, shares, permitOf(SeedLedger.begin(0).unmask(parameters, request)))
     },
-    open: (context, cohort, _, total, answers) => sum.open({ context, cohort }, total, answers),
+    open: (context, cohort, _, total, answers) => server.open({ context, cohort }, total, answers),
     sharesOf: (context, dealer, holders) =>
       holders.map((holder) =>
         parameters.keyRing.unpackEvaluations(shareOf(context, dealer, holder).subarray(16, -8)),

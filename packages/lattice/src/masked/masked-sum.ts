@@ -1,24 +1,13 @@
-import { encode, u32 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { type Digest, hash } from "@consilium/base/hash"
 import type { RandomSource } from "@consilium/base/random"
-import { reconstructor } from "../ring/crt.js"
 import type { Evaluations } from "../ring/ring.js"
-import { addFrames, checkVector, packedFrame } from "../sums/added-updates.js"
-import type { Answer, EncryptedSum } from "../sums/encrypted-sum.js"
-import { frameBody, frameTag } from "../sums/frame.js"
-import { interpolate, shareAt } from "../sums/polynomial-sharing.js"
+import { checkVector, packedFrame } from "../sums/added-updates.js"
+import { frameBody } from "../sums/frame.js"
+import { shareAt } from "../sums/polynomial-sharing.js"
 import { type Permit, type SumRequest, unmaskBinding } from "../sums/seed-ledger.js"
-import {
-  checkCohort,
-  type Point,
-  pointBytes,
-  polynomialSeed,
-  type SumContext,
-  sortedPoints,
-  sumId,
-} from "../sums/sum-context.js"
+import { type Point, polynomialSeed, type SumContext, sortedPoints } from "../sums/sum-context.js"
 import { MASKED_ERROR_PAIRS, type MaskedParameters } from "./masked-parameters.js"
+import { MaskedPublicSum } from "./public-masked-sum.js"
 
 /**
  * A mask key, for one vector of one attempt. It is drawn here, used once and overwritten; the same key under the same A
@@ -82,50 +71,7 @@ export interface MaskShare {
  * Timing: depends on no secret; samplers branch on rejected draws
  * Source: Bell et al. 2023, "ACORN: Input Validation for Secure Aggregation", USENIX Security
  */
-export class MaskedSum implements EncryptedSum {
-  readonly parameters: MaskedParameters
-
-  constructor(parameters: MaskedParameters) {
-    this.parameters = parameters
-  }
-
-  /** Bytes of an update and of a sum. */
-  get payloadLength(): number {
-    return 24 + this.parameters.blocks * this.parameters.ring.packedLength
-  }
-  /** Bytes of a share and of an answer. */
-  get shareLength(): number {
-    return 24 + this.parameters.keyRing.packedLength
-  }
-  #updateTag(context: SumContext): Uint8Array {
-    return frameTag("update", this.parameters.id(), sumId(context))
-  }
-  /** What a share is bound to, as the associated data of its encryption: attempt, dealer and recipient. */
-  shareAssociatedData(context: SumContext, dealer: Point, recipient: Point): Digest {
-    return hash(
-      "lattice/mask-share",
-      this.parameters.id(),
-      sumId(context),
-      encode(u32, dealer),
-      encode(u32, recipient),
-    )
-  }
-  #shareTag(context: SumContext, dealer: Point, recipient: Point): Uint8Array {
-    return frameTag("mask-share", this.shareAssociatedData(context, dealer, recipient))
-  }
-  #openingTag(request: SumRequest, point: Point): Uint8Array {
-    const { facilities } = this.parameters.literal
-    const cohort = sortedPoints(request.cohort, facilities)
-    checkCohort(cohort)
-    return frameTag(
-      "mask-opening",
-      this.parameters.id(),
-      sumId(request.context),
-      pointBytes(cohort),
-      encode(u32, point),
-    )
-  }
-
+export class MaskedSum extends MaskedPublicSum {
   /**
    * The protected vector and the shares of its key, the one at place p - 1 for facility p. Store them, then send them, and
    * if asked again send the stored ones: they cannot be made again.
@@ -150,13 +96,13 @@ export class MaskedSum implements EncryptedSum {
         polynomial.push(keyRing.uniformSecret(random))
       const shares = Array.from({ length: literal.facilities }, (_, i) => {
         const share = shareAt(keyRing, polynomial, i + 1)
-        return packedFrame(keyRing, this.#shareTag(context, dealer, i + 1), 1, (__, into) => {
+        return packedFrame(keyRing, this.shareTag(context, dealer, i + 1), 1, (__, into) => {
           keyRing.pack(share, into)
           share.fill(0)
         })
       })
       for (const part of polynomial.slice(1)) part.fill(0)
-      const update = packedFrame(ring, this.#updateTag(context), blocks, (block, into) => {
+      const update = packedFrame(ring, this.updateTag(context), blocks, (block, into) => {
         ring.row(
           {
             seed: polynomialSeed("masked-sum", context, block),
@@ -174,25 +120,6 @@ export class MaskedSum implements EncryptedSum {
     }
   }
 
-  /** Whether bytes are a share of this sum from this dealer to this recipient. */
-  isShare(context: SumContext, dealer: Point, recipient: Point, bytes: Uint8Array): boolean {
-    const { keyRing } = this.parameters
-    try {
-      const tag = this.#shareTag(context, dealer, recipient)
-      keyRing.unpackEvaluations(frameBody(bytes, tag, keyRing.packedLength, "A share of a mask"))
-      return true
-    } catch (error) {
-      if (error instanceof ConsiliumError) return false
-      throw error
-    }
-  }
-
-  /** The sum of updates, or of sums of updates. @throws {ConsiliumError} "lattice/malformed", "lattice/other-sum" */
-  add(context: SumContext, updates: readonly Uint8Array[]): Uint8Array {
-    const { ring, blocks } = this.parameters
-    return addFrames(ring, this.#updateTag(context), blocks, updates)
-  }
-
   /**
    * This facility's answer: the sum of its shares of the cohort's keys. The permit comes from `SeedLedger.unmask`: sums
    * over two cohorts would give one facility's key.
@@ -207,7 +134,7 @@ export class MaskedSum implements EncryptedSum {
     permit: Permit<"unmask">,
   ): Uint8Array {
     const { keyRing, literal } = this.parameters
-    const tag = this.#openingTag(request, point)
+    const tag = this.openingTag(request, point)
     sortedPoints([point], literal.facilities)
     const sum = keyRing.zeroEvaluations()
     for (const dealer of sortedPoints(request.cohort, literal.facilities)) {
@@ -217,7 +144,7 @@ export class MaskedSum implements EncryptedSum {
           "lattice/bad-opening",
           `Facility ${point} holds ${held.length} shares of facility ${dealer}'s mask, not one.`,
         )
-      const shareTag = this.#shareTag(request.context, dealer, point)
+      const shareTag = this.shareTag(request.context, dealer, point)
       const { share } = held[0] as MaskShare
       keyRing.addPacked(sum, frameBody(share, shareTag, keyRing.packedLength, "A share of a mask"))
     }
@@ -230,66 +157,5 @@ export class MaskedSum implements EncryptedSum {
       sum.fill(0)
       keyRing.erase()
     }
-  }
-
-  /** The sum of the cohort's keys, from all answers there are. */
-  #keySum(request: SumRequest, answers: readonly Answer[]): Evaluations {
-    const { ring, keyRing, literal } = this.parameters
-    const points = sortedPoints(
-      answers.map(({ point }) => point),
-      literal.facilities,
-    )
-    if (points.length < literal.threshold)
-      throw new ConsiliumError(
-        "lattice/bad-opening",
-        `${points.length} answers were given; opening takes ${literal.threshold}.`,
-      )
-    const read = answers.map(({ point, opening }) => {
-      const what = `The answer of facility ${point}`
-      const body = frameBody(opening, this.#openingTag(request, point), keyRing.packedLength, what)
-      return { point, value: keyRing.unpackEvaluations(body) }
-    })
-    const [enough, more] = [read.slice(0, literal.threshold), read.slice(literal.threshold)]
-    for (const { point, value } of more) {
-      const expected = interpolate(keyRing, enough, point)
-      if (expected.some((word, i) => word !== value[i]))
-        throw new ConsiliumError("lattice/bad-opening", "The answers lie on no one polynomial: one is false.")
-    }
-    const sum = interpolate(keyRing, enough)
-    if (literal.keys === "uniform") return sum
-    const reconstruct = reconstructor(keyRing.primes)
-    const small = Int32Array.from(keyRing.inverse(sum), (residue) => Number(reconstruct([residue])))
-    return ring.forward(ring.fromSmall(small))
-  }
-
-  /**
-   * The exact sum of the cohort's values, from at least t answers; all that are given are checked against each other.
-   *
-   * @throws {ConsiliumError} "lattice/bad-opening" if answers are too few, contradict each other, or the remainder is
-   *   beyond all errors; "lattice/out-of-range", "lattice/malformed", "lattice/other-sum"
-   */
-  open(request: SumRequest, sum: Uint8Array, answers: readonly Answer[]): Int32Array {
-    const { ring, codec, literal, blocks, noise } = this.parameters
-    const length = blocks * ring.packedLength
-    const summed = frameBody(sum, this.#updateTag(request.context), length, "A sum")
-    const key = this.#keySum(request, answers)
-    const out = new Int32Array(literal.values)
-    const [total, mask] = [ring.zeroCoefficients(), ring.zeroEvaluations()]
-    for (let block = 0; block < blocks; block++) {
-      ring.unpackCoefficients(
-        summed.subarray(block * ring.packedLength, (block + 1) * ring.packedLength),
-        total,
-      )
-      ring.uniform(polynomialSeed("masked-sum", request.context, block), mask)
-      const masked = ring.inverse(ring.multiply(mask, key, mask), mask)
-      const { values, remainder } = codec.decode(ring.subtract(total, masked, total))
-      if (remainder > noise)
-        throw new ConsiliumError(
-          "lattice/bad-opening",
-          `Polynomial ${block} does not open: its remainder is beyond all errors.`,
-        )
-      out.set(values.subarray(0, literal.values - block * codec.capacity), block * codec.capacity)
-    }
-    return out
   }
 }

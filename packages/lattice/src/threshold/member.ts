@@ -4,7 +4,8 @@ import type { RandomSource } from "@consilium/base/random"
 import { type OpeningRequest, SeedLedger } from "../sums/seed-ledger.js"
 import { type Point, type SumContext, sumId } from "../sums/sum-context.js"
 import type { EpochKey, HeldShare } from "./epoch-key.js"
-import { acceptShare, type Ceremony, dealKey } from "./key-dealing.js"
+import type { Ceremony } from "./key-check.js"
+import { acceptShare, dealKey } from "./key-dealing.js"
 import type { ThresholdParameters } from "./threshold-parameters.js"
 import { ThresholdSum } from "./threshold-sum.js"
 
@@ -72,7 +73,7 @@ export class ThresholdMember {
 
 /**
  * All members of a study in one process, with every key dealt and every share accepted unseen: for trials. Facilities
- * that do not trust each other run the ceremony of `key-dealing.ts`.
+ * that do not trust each other run the ceremony of `key-check.ts`.
  */
 export const trialMembers = (
   parameters: ThresholdParameters,

@@ -1,24 +1,13 @@
-import { encode, u32 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
 import { ERROR_PAIRS } from "../ring/ring.js"
-import { addFrames, checkVector, packedFrame } from "../sums/added-updates.js"
-import type { Answer, EncryptedSum } from "../sums/encrypted-sum.js"
-import { frameBody, frameTag } from "../sums/frame.js"
+import { checkVector, packedFrame } from "../sums/added-updates.js"
 import { lagrange } from "../sums/polynomial-sharing.js"
 import { type OpeningRequest, openBinding, type Permit, protectBinding } from "../sums/seed-ledger.js"
-import {
-  checkCohort,
-  type Point,
-  pointBytes,
-  polynomialSeed,
-  type SumContext,
-  sortedPoints,
-  sumId,
-} from "../sums/sum-context.js"
+import { type Point, polynomialSeed, type SumContext } from "../sums/sum-context.js"
 import type { EpochKey, HeldShare } from "./epoch-key.js"
-import { ceremonyId } from "./key-dealing.js"
-import type { ThresholdParameters } from "./threshold-parameters.js"
+import { ceremonyId } from "./key-check.js"
+import { ThresholdPublicSum } from "./public-sum.js"
 
 /**
  * Sums under own keys and common polynomials: everybody computes A_j, so nobody can choose it; each encrypts under its
@@ -31,20 +20,7 @@ import type { ThresholdParameters } from "./threshold-parameters.js"
  * Timing: depends on no secret; samplers branch on rejected draws
  * Source: own keys and one common polynomial: README, "Why not one public key"; flooding: `flooding-bound.ts`
  */
-export class ThresholdSum implements EncryptedSum {
-  readonly parameters: ThresholdParameters
-
-  constructor(parameters: ThresholdParameters) {
-    this.parameters = parameters
-  }
-
-  /** Bytes of an update, a sum and a partial opening. */
-  get payloadLength(): number {
-    return 24 + this.parameters.blocks * this.parameters.ring.packedLength
-  }
-  #updateTag(context: SumContext): Uint8Array {
-    return frameTag("update", this.parameters.id(), sumId(context))
-  }
+export class ThresholdSum extends ThresholdPublicSum {
   #ceremony(context: SumContext): Uint8Array {
     return ceremonyId(this.parameters, context)
   }
@@ -67,7 +43,7 @@ export class ThresholdSum implements EncryptedSum {
     checkVector(ring, values, literal.values, literal.largest)
     const secret = key.use(this.#ceremony(context))
     permit.spend(protectBinding(context))
-    return packedFrame(ring, this.#updateTag(context), blocks, (block, into) => {
+    return packedFrame(ring, this.updateTag(context), blocks, (block, into) => {
       ring.row(
         {
           seed: polynomialSeed("sum", context, block),
@@ -78,38 +54,6 @@ export class ThresholdSum implements EncryptedSum {
         into,
       )
     })
-  }
-
-  /**
-   * The sum of updates, or of sums of updates. Nothing is changed if one is refused.
-   * @throws {ConsiliumError} "lattice/malformed", "lattice/other-sum"
-   */
-  add(context: SumContext, updates: readonly Uint8Array[]): Uint8Array {
-    const { ring, blocks } = this.parameters
-    return addFrames(ring, this.#updateTag(context), blocks, updates)
-  }
-
-  #active({ cohort, active }: OpeningRequest): { cohort: readonly Point[]; active: readonly Point[] } {
-    const { facilities, threshold } = this.parameters.literal
-    const sorted = { cohort: sortedPoints(cohort, facilities), active: sortedPoints(active, facilities) }
-    if (sorted.active.length !== threshold)
-      throw new ConsiliumError(
-        "lattice/bad-opening",
-        `${sorted.active.length} facilities were to open; it takes exactly ${threshold}.`,
-      )
-    checkCohort(sorted.cohort)
-    return sorted
-  }
-  #openingTag(request: OpeningRequest, point: Point): Uint8Array {
-    const { cohort, active } = this.#active(request)
-    return frameTag(
-      "opening",
-      this.parameters.id(),
-      sumId(request.context),
-      pointBytes(cohort),
-      pointBytes(active),
-      encode(u32, point),
-    )
   }
 
   /**
@@ -128,10 +72,10 @@ export class ThresholdSum implements EncryptedSum {
     random: RandomSource,
   ): Uint8Array {
     const { ring, flooding, literal, blocks } = this.parameters
-    const { cohort, active } = this.#active(request)
+    const { cohort, active } = this.openers(request)
     if (!active.includes(point))
       throw new ConsiliumError("lattice/bad-opening", `Facility ${point} is not among those that open.`)
-    const tag = this.#openingTag(request, point)
+    const tag = this.openingTag(request, point)
     const ceremony = this.#ceremony(request.context)
     const weighted = ring.zeroEvaluations()
     for (const dealer of cohort) {
@@ -159,48 +103,5 @@ export class ThresholdSum implements EncryptedSum {
       wide.fill(0n)
       ring.erase()
     }
-  }
-
-  /**
-   * The exact sum of the cohort's values.
-   *
-   * Shape:  sum: as `add` gives it, over exactly the cohort; partials: one of each facility of T
-   * @throws {ConsiliumError} "lattice/bad-opening" if T is not complete or the remainder is beyond errors and flooding,
-   *   "lattice/out-of-range" if a sum is beyond n B_u, "lattice/malformed", "lattice/other-sum"
-   */
-  open(request: OpeningRequest, sum: Uint8Array, partials: readonly Answer[]): Int32Array {
-    const { ring, codec, literal, blocks, noise } = this.parameters
-    const { active } = this.#active(request)
-    const points = sortedPoints(
-      partials.map(({ point }) => point),
-      literal.facilities,
-    )
-    if (points.length !== active.length || points.some((point, i) => point !== active[i]))
-      throw new ConsiliumError(
-        "lattice/bad-opening",
-        `Answers of facilities ${points.join(", ")} were given where ${active.join(", ")} open.`,
-      )
-    const length = blocks * ring.packedLength
-    const summed = frameBody(sum, this.#updateTag(request.context), length, "A sum")
-    const bodies = partials.map(({ point, opening }) =>
-      frameBody(opening, this.#openingTag(request, point), length, `The answer of facility ${point}`),
-    )
-    const out = new Int32Array(literal.values)
-    const [total, masks] = [ring.zeroCoefficients(), ring.zeroCoefficients()]
-    for (let block = 0; block < blocks; block++) {
-      const part = (bytes: Uint8Array): Uint8Array =>
-        bytes.subarray(block * ring.packedLength, (block + 1) * ring.packedLength)
-      ring.unpackCoefficients(part(summed), total)
-      masks.fill(0)
-      for (const body of bodies) ring.addPacked(masks, part(body))
-      const { values, remainder } = codec.decode(ring.subtract(total, masks, total))
-      if (remainder > noise)
-        throw new ConsiliumError(
-          "lattice/bad-opening",
-          `Polynomial ${block} does not open: its remainder is beyond all errors and flooding.`,
-        )
-      out.set(values.subarray(0, literal.values - block * codec.capacity), block * codec.capacity)
-    }
-    return out
   }
 }
