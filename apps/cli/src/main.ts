@@ -1,4 +1,5 @@
 import { ConsiliumError } from "@consilium/base/errors"
+import { PROTECTIONS } from "@consilium/federation/study"
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
 import { approvalsCommands } from "./commands/approvals-command.js"
 import { auditCommands } from "./commands/audit-command.js"
@@ -25,6 +26,13 @@ const wholeNumber =
 const positive = (text: string): number => {
   const value = Number(text)
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("A number above 0 was expected.")
+  return value
+}
+
+const notNegative = (text: string): number => {
+  const value = Number(text)
+  if (text.trim() === "" || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError("A number of 0 or more was expected.")
   return value
 }
 
@@ -121,7 +129,11 @@ export const commandLine = (): Command => {
     )
     .option("--data <dir>", "folder with the four processed UCI heart files (for --study heart)")
     .option("--facilities <n>", "facilities in all (simulated: 6; heart: the four centres)", wholeNumber(3))
-    .option("--fogs <n>", "fog nodes (simulated: 2; heart: 1)", wholeNumber(1))
+    .option(
+      "--fogs <n>",
+      "fog nodes (simulated: 2; heart: 1); with 0 facilities talk to the leader",
+      wholeNumber(0),
+    )
     .option("--rounds <n>", "rounds (simulated: 10; heart: 15)", wholeNumber(1))
     .option(
       "--seed <n>",
@@ -129,12 +141,15 @@ export const commandLine = (): Command => {
       wholeNumber(0),
     )
     .addOption(
-      new Option("--strategy <name>", "server optimiser (simulated: fedavg; heart: fedyogi)").choices([
-        "fedavg",
-        "fedadam",
-        "fedyogi",
-        "fedadagrad",
-      ]),
+      new Option(
+        "--strategy <name>",
+        "how updates are made and joined (simulated: fedavg; heart: fedyogi)",
+      ).choices(["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad"]),
+    )
+    .option(
+      "--mu <x>",
+      "weight of the proximal term that holds local steps near the common model (fedprox: 0.01; others: 0)",
+      notNegative,
     )
     .option("--learning-rate <x>", "local learning rate", positive)
     .option(
@@ -144,14 +159,17 @@ export const commandLine = (): Command => {
       0,
     )
     .addOption(
-      new Option("--protection <name>", "how updates are protected")
-        .choices(["plain", "shamir"])
-        .default("shamir"),
+      new Option("--protection <name>", "how updates are protected").choices(PROTECTIONS).default("ckks"),
     )
     .option(
       "--privacy <off|epsilon>",
       "differential privacy: the most that each facility may spend, at delta 1e-5",
       "off",
+    )
+    .option("--in-process", "everybody in one process, up to 1,000 facilities: the same protocol, no network")
+    .option(
+      "--explain",
+      "tell from the leader's log what was encrypted, added, certified and opened, and who saw what",
     )
     .option("--chaos", "kill leader, fog and facilities on the way, and compare with the study undisturbed")
     .option("--keep <dir>", "folder for the run (default: a new one under the system's temporary folder)")
@@ -164,7 +182,7 @@ export const commandLine = (): Command => {
     .requiredOption("--out <dir>", "folder to make")
     .requiredOption("--authority <host:port>", "where the authority will listen")
     .requiredOption("--facilities <names>", "names, comma-separated")
-    .option("--fogs <names>", "names, comma-separated", "fog-1")
+    .option("--fogs <names>", "names, comma-separated; 0 for none: facilities talk to the leader", "fog-1")
     .option("--name <study>", "the study's name", "heart")
     .option("--rounds <n>", "rounds", wholeNumber(1), 15)
     .addOption(format())

@@ -318,6 +318,10 @@ export const ERROR_TABLE = {
     "The announced model is not the one its hash names.",
     "Ask the leader's operator; the facility takes no part in the round.",
   ),
+  "round/over": row(
+    "A study that is over was to be stopped.",
+    "Nothing need be done: `consilium study status` tells how it ended.",
+  ),
   // cohorts and certificates
   "cohort/too-small": row(
     "A list holds fewer facilities than the study or this facility's policy demands.",
@@ -342,6 +346,19 @@ export const ERROR_TABLE = {
   "cohort/missing-part": row(
     "This facility lacks a checked share of a member of the list.",
     "The others can open the sum if enough of them hold their shares; check the connection if it repeats.",
+  ),
+  // keys of an epoch
+  "keys/left-out": row(
+    "This facility's key is not among those shared in the epoch under way.",
+    "It takes part again after the next key ceremony, which the leader holds before the next round; `consilium keys rotate` asks for one.",
+  ),
+  "keys/other-epoch": row(
+    "An attempt names keys of another epoch than this facility holds.",
+    "Keys of past epochs are destroyed: the leader must announce the round under the keys of the last ceremony.",
+  ),
+  "keys/too-old": row(
+    "The epoch's keys have been used for longer than the study allows.",
+    "The leader must hold a key ceremony before the next round.",
   ),
   // logs
   "log/not-extending": row(
@@ -413,6 +430,30 @@ export const ERROR_TABLE = {
     "Fields of a file break the rules of their columns; no part of the file was used.",
     "Correct the named lines and columns at their source and export the file again.",
   ),
+  "parquet/malformed": row(
+    "A Parquet file is broken or not whole.",
+    "Write the file again, or copy it again if it was cut off on the way.",
+  ),
+  "parquet/unsupported": row(
+    "A Parquet file uses a part of the format that is not read, such as a compression or a kind of column.",
+    "Write the file again as the message says, or save the table as CSV.",
+  ),
+  "records/bad-mapping": row(
+    "A mapping file does not fit its schema or contradicts itself; no record was read.",
+    "Correct the mapping as the message says.",
+  ),
+  "records/bad-preparation": row(
+    "What a study declares about its table (features, constants for missing values) does not fit the records' schema.",
+    "Correct `data` or the features in study.yaml as the message says, before the study is signed.",
+  ),
+  "records/nothing-left": row(
+    "Every row lacks a value that the study trains on, so none is left.",
+    "Fill in the missing values at their source, check the mapping, or let the study declare `data.missing: impute`.",
+  ),
+  "records/too-few": row(
+    "A profile of so few patients would tell about single ones.",
+    "Profile a file of at least as many patients as the message says.",
+  ),
   "records/bad-rows": row(
     "Rows, features, labels and patients of a table do not fit together.",
     "Give every row one label, one patient and one finite value per column.",
@@ -441,6 +482,10 @@ export const ERROR_TABLE = {
     "Synthetic rows were asked for with numbers that make no sense.",
     "Correct the number that the message names.",
   ),
+  "records/unknown-unit": row(
+    "Values in one unit cannot be converted into another.",
+    "Give the values in a unit that the message names.",
+  ),
   // records: images
   "records/bad-image": row(
     "An image, a file of images or its labels are not of the form that is read, were altered, or do not fit each other.",
@@ -454,6 +499,26 @@ export const ERROR_TABLE = {
   "privacy/bad-parameter": row(
     "A number of a privacy mechanism, event or budget makes no sense.",
     "Correct the number that the message names; noise is a standard deviation, probabilities lie in [0, 1].",
+  ),
+  "privacy/forged-evidence": row(
+    "What was shown of a facility's privacy ledger is not signed by that facility, or not certified as it claims to be.",
+    "It is not believed and changes nothing: ask the leader's operator where it came from.",
+  ),
+  "privacy/ledger-rolled-back": row(
+    "A facility's privacy ledger lacks entries that it held once: its data folder was deleted in part, or restored from an older copy, and what the missing entries spent would be forgotten.",
+    "Bring back the newest copy of the data folder. If it is lost, start the ledger anew with `consilium privacy ledger reset`: the whole budget of the month then counts as spent.",
+  ),
+  "privacy/ledger-whole": row(
+    "A privacy ledger was to be started anew although nothing is missing from it.",
+    "Nothing need be done: look at it with `consilium privacy ledger`.",
+  ),
+  "privacy/no-ledger-head": row(
+    "An update in a study with differential privacy does not name its facility's privacy ledger, or an update of another study does.",
+    "Run the same version everywhere; the update was not taken.",
+  ),
+  "privacy/peer-ledger-set-back": row(
+    "A list holds a facility whose privacy ledger does not go on from where it was: what that facility spent before may be forgotten.",
+    "Ask that facility's administrator; no list with it is signed until its ledger is whole or was started anew.",
   ),
   "privacy/unreachable": row(
     "No amount of noise reaches the privacy that was asked for.",

@@ -6,6 +6,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   config: 2,
   schema: 3,
   csv: 3,
+  parquet: 3,
   records: 3,
   model: 3,
   learning: 3,

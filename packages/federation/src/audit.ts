@@ -5,8 +5,10 @@ import { decodeModel, parameterHash } from "@consilium/learning/model-file"
 import { applyUpdate, type ServerState, startServer } from "@consilium/learning/server-optimiser"
 import { GivenHeads } from "./audit-heads.js"
 import { checkCertificate, checkCosigned, headOfCertificate, sameProposal } from "./cosigned.js"
+import { ROTATION_ASKED } from "./leader-keys.js"
 import { RELEASED, releaseCodec } from "./leader-release.js"
 import { serverOptimiserOf } from "./leader-state.js"
+import { STOPPED, type Stop, stopCodec, stopReason } from "./leader-stop.js"
 import { emptyHead, type LogEntry, type LogHead, verifyLog } from "./log.js"
 import {
   type CosignedHead,
@@ -16,6 +18,7 @@ import {
   messageCodec,
   type Proposal,
   type RoundSpec,
+  type SignatureList,
   specDigest,
   unpack,
 } from "./messages.js"
@@ -23,16 +26,18 @@ import { initialModel } from "./model.js"
 import { meanOfSum } from "./quantise.js"
 import { checkSuccession, type Directory, openRoster } from "./roster.js"
 import {
-  checkStudy,
+  isKeyed,
   MAX_VALUES,
+  openingThreshold,
   parameterCount,
   quorum,
   type Study,
-  studyAmong,
   studyDigest,
   valueBound,
 } from "./study.js"
+import { checkStudyAmong } from "./study-tree.js"
 import type { CryptoSuite } from "./suite.js"
+import { protectionOf } from "./sums/protections.js"
 import { architectureOf } from "./training.js"
 
 /** What a log is checked against: nothing of it comes from the log. */
@@ -63,6 +68,8 @@ export interface Audit {
   readonly heads: number
   /** Whether the log goes on to the end of the study. */
   readonly ended: boolean
+  /** A person's decision that ended the study before its rounds were closed and reported; null if nobody took one. */
+  readonly stopped: Stop | null
   /** The closed round whose model is in use: the last, unless somebody released another; null before the first. */
   readonly released: { readonly round: number; readonly model: Uint8Array } | null
 }
@@ -74,12 +81,14 @@ const SAID = new Set([
   "openings",
   "propose",
   "certificate",
+  "key-test",
   "candidate",
   "void",
   "closed",
   "finish",
   "ended",
   "roster",
+  "ledger-known",
 ])
 
 /** Notes of the leader's about what it did not take; nothing follows from them. */
@@ -87,6 +96,7 @@ const isNote = (type: string): boolean =>
   type.startsWith("security:") ||
   type.startsWith("dropped:") ||
   type === "dealer-excluded" ||
+  type === ROTATION_ASKED ||
   type === "aborted"
 
 interface Attempt {
@@ -96,6 +106,13 @@ interface Attempt {
   /** The list whose sum may be opened. */
   readonly certified: Proposal | null
   readonly opened: boolean
+  /** The attempt at a round that a ceremony is held for; null in an attempt at a round. */
+  readonly before: Due | null
+}
+
+interface Due {
+  readonly round: number
+  readonly attempt: number
 }
 
 const failure = (seq: number, what: string): ConsiliumError =>
@@ -116,13 +133,21 @@ export class LogAudit {
   #parameters: Float64Array
   #server: ServerState
   /** What may be announced next; null within an attempt and at the end. */
-  #due: { readonly round: number; readonly attempt: number } | null = { round: 1, attempt: 1 }
+  #due: Due | null = { round: 1, attempt: 1 }
+  /** The last epoch that a ceremony was announced for, and the one that a certificate began, with its roster and dealers. */
+  #lastEpoch = 0
+  #epoch: {
+    readonly epoch: number
+    readonly roster: Uint8Array
+    readonly dealers: ReadonlySet<string>
+  } | null = null
   #attempt: Attempt | null = null
   #certifiedRounds = 0
   #cosigned: CosignedHead | null = null
   /** The head that facilities were asked to sign at the end, and who did. */
   #final: { readonly head: LogHead; readonly signers: Set<string> } | null = null
   #ended = false
+  #stopped: Stop | null = null
   /** The model that each round was closed with. */
   readonly #closed = new Map<number, Uint8Array>()
   /** The round of the last decision which model is in use. */
@@ -184,6 +209,7 @@ export class LogAudit {
       cosigned: this.#cosigned,
       heads: this.#given.count,
       ended: this.#ended,
+      stopped: this.#stopped,
       released: model === undefined ? null : { round, model },
     }
   }
@@ -195,7 +221,7 @@ export class LogAudit {
   #check({ header, body }: LogEntry): void {
     const { seq, type, actor } = header
     if (isNote(type)) return
-    if (type !== "sum-opened" && type !== RELEASED && !SAID.has(type)) {
+    if (type !== "sum-opened" && type !== RELEASED && type !== STOPPED && !SAID.has(type)) {
       this.#heard(seq, type, actor, body)
       return
     }
@@ -206,6 +232,12 @@ export class LogAudit {
       return
     }
     if (this.#ended) throw failure(seq, `a ${type} comes after the end of the study`)
+    if (this.#stopped !== null && type !== "void" && type !== "ended")
+      throw failure(seq, `a ${type} comes after the study was stopped`)
+    if (type === STOPPED) {
+      this.#stop(seq, body)
+      return
+    }
     if (type === "sum-opened") {
       this.#openSum(seq, body)
       return
@@ -238,7 +270,7 @@ export class LogAudit {
 
   #openSum(seq: number, body: Uint8Array): void {
     const study = this.#study
-    if (this.#attempt === null || this.#attempt.certified === null)
+    if (this.#attempt === null || this.#attempt.certified === null || this.#attempt.before !== null)
       throw failure(seq, "a sum was opened without a certificate")
     const sum = decode(f64Array(MAX_VALUES), body)
     const cohort = this.#attempt.certified.cohort.length
@@ -263,6 +295,16 @@ export class LogAudit {
     this.#released = round
   }
 
+  /** The decision that ends the study: what it says is left must be what is left. */
+  #stop(seq: number, body: Uint8Array): void {
+    const stopped = decode(stopCodec, body)
+    if (this.#attempt?.opened)
+      throw failure(seq, "the study is stopped between an opened sum and its round's end")
+    if (stopped.rounds !== this.#closed.size || !equalBytes(stopped.model, this.#model()))
+      throw failure(seq, "the study is stopped with another model than its closed rounds led to")
+    this.#stopped = stopped
+  }
+
   /** The attempt that a message of the leader's is about. */
   #under(seq: number, spec: Uint8Array, what: string): Attempt {
     if (this.#attempt === null || !equalBytes(spec, this.#attempt.digest))
@@ -283,8 +325,16 @@ export class LogAudit {
       head.seq === seq - 1 && equalBytes(head.hash, previous)
     switch (message.type) {
       case "announce":
+        if (message.spec.purpose === "keys") {
+          this.#ceremonyAnnounced(seq, message.spec)
+          return
+        }
         this.#announced(seq, message.spec)
         this.#checkModel(seq, "announce", message.model)
+        return
+      case "key-test":
+        if (this.#under(seq, message.spec, "keys are tested").before === null)
+          throw failure(seq, "keys are tested outside of a ceremony")
         return
       case "lock":
       case "openings":
@@ -300,7 +350,7 @@ export class LogAudit {
         return
       }
       case "certificate": {
-        const { proposal, signatures } = message
+        const { proposal, signatures, openers } = message
         const attempt = this.#under(seq, specDigest(proposal.spec), "a list is certified")
         if (attempt.opened || attempt.proposed === null || !sameProposal(attempt.proposed, proposal))
           throw failure(seq, "a certificate is not for the list proposed")
@@ -311,6 +361,11 @@ export class LogAudit {
           )
         checkCertificate(suite, study, this.#directory, proposal, signatures)
         this.#cosigned = headOfCertificate(proposal, signatures)
+        if (attempt.before !== null) {
+          this.#beginEpoch(proposal, attempt.before)
+          return
+        }
+        this.#checkOpeners(seq, proposal, signatures, openers)
         this.#attempt = { ...attempt, certified: proposal }
         return
       }
@@ -320,9 +375,10 @@ export class LogAudit {
         this.#checkModel(seq, "candidate", message.model)
         return
       case "void": {
-        const { spec, opened } = this.#under(seq, message.spec, "void is said")
+        const { spec, opened, before } = this.#under(seq, message.spec, "void is said")
         if (opened) throw failure(seq, "an attempt is void whose sum was opened")
-        this.#due = spec.attempt < study.attempts ? { round: spec.round, attempt: spec.attempt + 1 } : null
+        const next = before ?? { round: spec.round, attempt: spec.attempt + 1 }
+        this.#due = spec.attempt < study.attempts ? next : null
         this.#attempt = null
         return
       }
@@ -339,6 +395,8 @@ export class LogAudit {
       case "roster":
         this.#changeRoster(seq, message.signed)
         return
+      case "ledger-known":
+        return
       case "finish":
         if (this.#due?.round !== study.rounds + 1 || message.rounds !== study.rounds)
           throw failure(seq, `the study is finished before its ${study.rounds} rounds are closed`)
@@ -348,7 +406,7 @@ export class LogAudit {
         this.#final = { head: this.#before(seq, previous), signers: new Set() }
         return
       case "ended":
-        this.#end(seq, message.head)
+        this.#end(seq, message.head, message.reason)
         return
       default:
         throw failure(seq, `a ${message.type} is not the leader's to say`)
@@ -368,8 +426,65 @@ export class LogAudit {
       )
     if (!equalBytes(model, this.#model()))
       throw failure(seq, "a round starts from another model than the one before it led to")
+    const epoch = isKeyed(this.#study) ? this.#epoch?.epoch : 0
+    if (spec.epoch !== epoch || (this.#epoch !== null && !equalBytes(roster, this.#epoch.roster)))
+      throw failure(seq, `a round is announced under the keys of epoch ${spec.epoch}, which are not in use`)
     this.#due = null
-    this.#attempt = { spec, digest: specDigest(spec), proposed: null, certified: null, opened: false }
+    this.#attempt = {
+      spec,
+      digest: specDigest(spec),
+      proposed: null,
+      certified: null,
+      opened: false,
+      before: null,
+    }
+  }
+
+  /** A ceremony comes before an attempt at a round, and is for an epoch that none was held for before. */
+  #ceremonyAnnounced(seq: number, spec: RoundSpec): void {
+    const due = this.#due
+    if (!isKeyed(this.#study) || due === null || due.round > this.#study.rounds || spec.round !== due.round)
+      throw failure(seq, `a key ceremony before round ${spec.round} is announced out of turn`)
+    if (!equalBytes(spec.study, this.#digest) || !equalBytes(spec.roster, this.#directory.digest))
+      throw failure(seq, "a key ceremony is announced for another study or among another roster")
+    if (spec.epoch !== this.#lastEpoch + 1)
+      throw failure(seq, `a ceremony for epoch ${spec.epoch} follows one for epoch ${this.#lastEpoch}`)
+    this.#lastEpoch = spec.epoch
+    this.#due = null
+    this.#attempt = {
+      spec,
+      digest: specDigest(spec),
+      proposed: null,
+      certified: null,
+      opened: false,
+      before: due,
+    }
+  }
+
+  #beginEpoch({ spec, cohort }: Proposal, due: Due): void {
+    const { epoch, roster } = spec
+    this.#epoch = { epoch, roster, dealers: new Set(cohort.map(({ facility }) => toHex(facility))) }
+    this.#due = due
+    this.#attempt = null
+  }
+
+  /** Only keys of the epoch are in a sum, and t of those who signed the list open it, where the protection names them. */
+  #checkOpeners(
+    seq: number,
+    { cohort }: Proposal,
+    signatures: SignatureList,
+    openers: readonly Uint8Array[],
+  ): void {
+    const named = protectionOf(this.#study).opened === "named"
+    const needed = named ? openingThreshold(this.#study, this.#directory.facilities.length) : 0
+    const signers = new Set(signatures.map(({ facility }) => toHex(facility)))
+    if (openers.length !== needed || openers.some((id) => !signers.has(toHex(id))))
+      throw failure(
+        seq,
+        `a certificate names ${openers.length} facilities to open, not ${needed} of its signers`,
+      )
+    if (this.#epoch !== null && cohort.some(({ facility }) => !this.#epoch?.dealers.has(toHex(facility))))
+      throw failure(seq, "a list holds a facility whose key is not of the epoch")
   }
 
   #changeRoster(seq: number, signed: Uint8Array): void {
@@ -378,12 +493,13 @@ export class LogAudit {
       throw failure(seq, "the roster is changed at another time than before a round")
     const { directory } = openRoster(suite, authorityKey, signed)
     checkSuccession(this.#directory, directory)
-    const { length } = directory.facilities
-    checkStudy(studyAmong(this.#study, length), length)
+    checkStudyAmong(this.#study, directory.roster.participants)
     this.#directory = directory
   }
 
-  #end(seq: number, head: CosignedHead | null): void {
+  #end(seq: number, head: CosignedHead | null, reason: string): void {
+    if (this.#stopped !== null && reason !== stopReason(this.#stopped))
+      throw failure(seq, "the study ends for another reason than the one it was stopped for")
     const { suite } = this.#subject
     const signers = this.#final?.signers.size ?? 0
     if (head === null) {

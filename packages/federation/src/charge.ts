@@ -10,6 +10,7 @@ import {
   u32,
 } from "@consilium/base/encoding"
 import { dpEventCodec } from "@consilium/privacy/event-codec"
+import { type LedgerEntry, type LedgerPlace, ledgerPlaceCodec } from "./ledger-chain.js"
 import type { RoundSpec } from "./messages.js"
 import { epsilonAfter, type PrivateStudy, stepEvent } from "./privacy-plan.js"
 
@@ -18,6 +19,8 @@ import { epsilonAfter, type PrivateStudy, stepEvent } from "./privacy-plan.js"
  * so before anybody hears of it. Protecting the same integers again is not charged again; new noise is.
  */
 export const chargeCodec = record({
+  /** Where the charge stands in the ledger of all the facility's studies. */
+  place: ledgerPlaceCodec,
   round: u32,
   attempt: u16,
   /** Parameter hash of the model that the update starts from. */
@@ -38,7 +41,9 @@ export const chargeFor = (
   study: PrivateStudy,
   { round, attempt, model }: RoundSpec,
   updates: number,
+  place: LedgerPlace,
 ): Charge => ({
+  place,
   round,
   attempt,
   model,
@@ -48,3 +53,9 @@ export const chargeFor = (
   delta: study.privacy.delta,
   insecureSeed: study.insecureSeed !== null,
 })
+
+/** A charge as an entry of the ledger of all the facility's studies. */
+export const ledgerEntryOf = (
+  study: Uint8Array,
+  { place, round, attempt, steps, event }: Charge,
+): LedgerEntry => ({ place, what: { type: "charge", study, round, attempt, steps, event } })

@@ -1,7 +1,9 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
-import type { Digest } from "@consilium/base/hash"
+import { type Digest, sha256 } from "@consilium/base/hash"
 import { checkCertificate, headOfCertificate, sameProposal } from "./cosigned.js"
+import { checkTested, onKeyCertificate } from "./facility-keys.js"
+import { ownHeadOn, refuseSetBack, setBackIn, withLedgersSeen } from "./facility-ledger.js"
 import {
   checkCohortSize,
   checkedSubmissions,
@@ -9,11 +11,13 @@ import {
   checkOwnDigest,
   headOfProposal,
   isEarlier,
+  ownSideOf,
   settingOf,
   smallestCohort,
   toLeader,
   withHead,
   withOpened,
+  withoutKeys,
   withoutUpdate,
 } from "./facility-rules.js"
 import type {
@@ -23,8 +27,10 @@ import type {
   FacilityState,
   FacilityStep,
   Locked,
+  Memory,
   Opened,
   Signed,
+  Submissions,
   Submitted,
   Training,
 } from "./facility-state.js"
@@ -39,9 +45,10 @@ import {
 import { modelHashOf, modelParameters } from "./model.js"
 import { refuseStudy } from "./policy.js"
 import { checkRedone } from "./redo.js"
-import { studyDigest } from "./study.js"
+import { openingThreshold, studyDigest } from "./study.js"
 import { sealBetween } from "./suite.js"
-import { protectionOf } from "./sums/protections.js"
+import { facilitySchemeOf } from "./sums/facility/schemes.js"
+import { protectionOf, schemeOf } from "./sums/protections.js"
 
 // Certified: one list per attempt, over a log that only grows
 
@@ -51,7 +58,7 @@ export const onPropose = (
   message: MessageOf<"propose">,
 ): FacilityStep => {
   const { proposal } = message
-  if (isEarlier(proposal.spec, state.memory.last))
+  if (proposal.spec.purpose === "update" && isEarlier(proposal.spec, state.memory.last))
     throw new ConsiliumError("round/stale", "A list to be certified is of an attempt that is over.")
   const grown = withHead(state, headOfProposal(proposal))
   if (!("attempt" in grown) || !equalBytes(grown.attempt.digest, specDigest(proposal.spec)))
@@ -62,6 +69,8 @@ export const onPropose = (
     return { state: grown, effects: [signatureOf(context, proposal)] }
   }
   const signed = accept(context, grown, proposal, message.submissions)
+  const setBack = setBackIn(context, grown.memory, proposal.cohort, signed.listed)
+  if (setBack !== null) return refuseSetBack(context, grown, proposal, setBack)
   return {
     state: signed,
     effects: [
@@ -82,9 +91,11 @@ const accept = (
   proposal: Proposal,
   submissions: readonly SignedSubmission[],
 ): Signed => {
-  const needsCheck = protectionOf(context.study).dealt !== null
+  const { spec } = state.attempt
+  const needsCheck = schemeOf(context.study, spec).checked !== null
   if (needsCheck && state.phase !== "checked")
     throw new ConsiliumError("cohort/uncertified", "A list was proposed before its shares were checked.")
+  if (spec.purpose === "keys" && state.phase === "checked") checkTested(state, proposal.cohort)
   const listed =
     state.phase === "checked" ? state.listed : checkedSubmissions(context, state.attempt, submissions)
   checkMembers(proposal.cohort, listed)
@@ -95,26 +106,64 @@ const accept = (
     new Map([...listed].filter(([id]) => proposal.cohort.some((m) => toHex(m.facility) === id))),
   )
   const facilities = proposal.cohort.map((member) => member.facility)
-  checkRedone(state.memory.opened, proposal.spec.model, facilities, smallestCohort(context))
+  if (spec.purpose === "update")
+    checkRedone(state.memory.opened, proposal.spec.model, facilities, smallestCohort(context))
   return {
     phase: "signed",
-    memory: withOpened(state, proposal).memory,
+    memory: withLedgersSeen(withOpened(state, proposal).memory, proposal.cohort, listed),
     attempt: state.attempt,
+    mine: "mine" in state ? state.mine : null,
+    challenge: state.phase === "checked" ? state.challenge : null,
     proposal,
     listed,
-    parts: state.phase === "checked" ? state.parts : new Map(),
+    parts: state.phase === "checked" ? state.parts : uncheckedParts(context, state, proposal, listed),
   }
+}
+
+/** The parts of a list's members that arrived as they were submitted, where shares show themselves at the opening only. */
+const uncheckedParts = (
+  context: FacilityContext,
+  state: Training | Submitted | Locked,
+  { cohort }: Proposal,
+  listed: Submissions,
+): ReadonlyMap<string, Uint8Array> => {
+  const { openPart } = facilitySchemeOf(context.study, state.attempt.spec)
+  const parts = new Map<string, Uint8Array>()
+  if (openPart === null) return parts
+  const own = ownSideOf(context, state.memory)
+  for (const { facility } of cohort) {
+    const name = toHex(facility)
+    if (equalBytes(facility, context.me.id)) {
+      if ("mine" in state && state.mine?.own) parts.set(name, state.mine.own)
+      continue
+    }
+    const sealed = state.received.get(name)
+    const promised = listed
+      .get(name)
+      ?.submission.parts.find(({ recipient }) => equalBytes(recipient, context.me.id))
+    if (sealed === undefined || !promised || !equalBytes(sha256(sealed), promised.digest)) continue
+    try {
+      parts.set(name, openPart(settingOf(context, state.attempt), own, facility, sealed))
+    } catch (error) {
+      // what does not open counts as not received: this facility will have no answer for the list
+      if (!(error instanceof ConsiliumError)) throw error
+    }
+  }
+  return parts
 }
 
 export const onCertificate = (
   context: FacilityContext,
   state: FacilityState,
   message: MessageOf<"certificate">,
+  at: number,
 ): FacilityStep => {
-  const { proposal, signatures } = message
+  const { proposal, signatures, openers } = message
   if (!("attempt" in state) || !equalBytes(state.attempt.digest, specDigest(proposal.spec)))
     throw new ConsiliumError("round/stale", "A certificate is not of the attempt under way.")
   checkCertificate(context.suite, context.study, context.directory, proposal, signatures)
+  const ceremony = proposal.spec.purpose === "keys"
+  if (ceremony && state.phase !== "signed") return onKeyCertificate(context, state, null, message, at)
   if (state.phase !== "signed" && state.phase !== "opened")
     throw new ConsiliumError(
       "cohort/uncertified",
@@ -125,48 +174,53 @@ export const onCertificate = (
       "cohort/second-list",
       "A certificate came for another list than the one this facility signed.",
     )
-  if (state.phase === "opened")
+  if (state.phase === "opened") {
+    if (!sameFacilities(state.openers, openers))
+      throw new ConsiliumError(
+        "cohort/second-list",
+        "Other facilities were named to open a list already answered.",
+      )
     return { state, effects: state.partial ? [toLeader(context, state.partial)] : [] }
-  const opened = open(context, state)
+  }
+  if (ceremony) return onKeyCertificate(context, state, state, message, at)
+  checkOpeners(context, message)
+  const opened = open(context, state, openers)
   const head = headOfCertificate(proposal, signatures)
-  return { ...opened, effects: [{ type: "cosigned", head }, ...opened.effects] }
+  const own = ownHeadOn(context, proposal, state.listed)
+  return { ...opened, effects: [{ type: "cosigned", head }, ...own, ...opened.effects] }
 }
 
 /** Gives this facility's one answer for the certified list. */
-const open = (context: FacilityContext, state: Signed): FacilityStep => {
-  const { study, keys, directory } = context
-  const { attempt, proposal, memory } = state
-  const scheme = protectionOf(study).opened
-  const opened = (partial: MessageOf<"partial"> | null): Opened => ({
+const open = (context: FacilityContext, state: Signed, openers: readonly Uint8Array[]): FacilityStep => {
+  const { study, keys, directory, me } = context
+  const { attempt, proposal } = state
+  const { partial: give } = facilitySchemeOf(study, attempt.spec)
+  const opened = (memory: Memory, partial: MessageOf<"partial"> | null): Opened => ({
     phase: "opened",
     memory,
     attempt,
     proposal,
     listed: state.listed,
+    openers,
     partial,
     measured: false,
   })
-  if (scheme === null) return { state: opened(null), effects: [] }
-  const missing: string[] = []
-  const parts = proposal.cohort.flatMap(({ facility }) => {
-    const part = state.parts.get(toHex(facility))
-    if (part === undefined) missing.push(directory.get(facility).name)
-    return part === undefined ? [] : [part]
-  })
-  if (missing.length > 0)
-    throw new ConsiliumError(
-      "cohort/missing-part",
-      `This facility holds no checked share of ${missing.join(", ")}.`,
-    )
+  const named = protectionOf(study).opened !== "named" || openers.some((id) => equalBytes(id, me.id))
+  if (give === null || !named) return { state: opened(state.memory, null), effects: [] }
   const digest = certificateDigest(proposal)
-  const answer = scheme.partial(settingOf(context, attempt), parts)
+  const { opening, epochKeys } = give(
+    settingOf(context, attempt),
+    ownSideOf(context, state.memory),
+    { cohort: proposal.cohort.map(({ facility }) => facility), openers },
+    state.parts,
+  )
   const partial: MessageOf<"partial"> = {
     type: "partial",
     digest,
-    sealed: sealBetween(keys, directory.leader.sealingKey, digest, answer),
+    sealed: sealBetween(keys, directory.leader.sealingKey, digest, opening),
   }
   return {
-    state: opened(partial),
+    state: opened({ ...state.memory, keys: epochKeys }, partial),
     effects: [
       {
         type: "record",
@@ -176,6 +230,24 @@ const open = (context: FacilityContext, state: Signed): FacilityStep => {
       toLeader(context, partial),
     ],
   }
+}
+
+const sameFacilities = (a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean =>
+  a.length === b.length && a.every((id, i) => equalBytes(id, b[i] as Uint8Array))
+
+/** Who opens is t enrolled facilities that signed the list, where the protection names them; else nobody is named. */
+const checkOpeners = (
+  { study, directory }: FacilityContext,
+  { openers, signatures }: MessageOf<"certificate">,
+): void => {
+  const needed =
+    protectionOf(study).opened === "named" ? openingThreshold(study, directory.facilities.length) : 0
+  const signers = new Set(signatures.map(({ facility }) => toHex(facility)))
+  if (openers.length !== needed || openers.some((id) => !signers.has(toHex(id))))
+    throw new ConsiliumError(
+      "cohort/wrong-member",
+      `A certificate names ${openers.length} facilities to open where ${needed} of its signers are needed.`,
+    )
 }
 
 /** Measures the new model once per certified list: exact figures on patients are not given for any model asked about. */
@@ -205,10 +277,11 @@ export const onFinish = (
   const { seq, hash } = message.head
   const seen = withHeadOrNull(state, message.head)
   const digest = finalHeadDigest(studyDigest(context.study), seq, hash)
+  const rest = withoutKeys(withoutUpdate((seen ?? state).memory))
   return {
     state: {
       phase: "ended",
-      memory: withoutUpdate((seen ?? state).memory),
+      memory: rest.memory,
       signature: seen === null ? null : context.keys.sign(digest),
     },
     effects: [
@@ -223,6 +296,7 @@ export const onFinish = (
             } as const,
           ]
         : []),
+      ...rest.effects,
       {
         type: "finish",
         round: message.rounds + 1,

@@ -1,7 +1,7 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Digest } from "@consilium/base/hash"
-import type { SecretKey } from "@consilium/base/random"
+import type { PrfStream, SecretKey } from "@consilium/base/random"
 import type {
   Attempt,
   FacilityContext,
@@ -22,6 +22,9 @@ import {
 } from "./messages.js"
 import { difference } from "./redo.js"
 import type { Participant } from "./roster.js"
+import { checkLedgerNamed } from "./submissions.js"
+import type { OwnSide } from "./sums/facility/facility-scheme.js"
+import { ceremonyStream } from "./sums/facility/key-dealing.js"
 import type { SumSetting } from "./sums/secure-sum.js"
 import { roundStream } from "./training.js"
 
@@ -56,6 +59,8 @@ export const withHead = <S extends FacilityState>(state: S, shown: ShownHead): S
 
 /** The state in which a cohort counts as opened. */
 export const withOpened = <S extends FacilityState>(state: S, { spec, cohort }: Proposal): S => {
+  // a ceremony opens no update
+  if (spec.purpose === "keys") return state
   const facilities = cohort.map((member) => member.facility)
   const { round, attempt, model } = spec
   const { opened } = state.memory
@@ -68,6 +73,22 @@ export const withOpened = <S extends FacilityState>(state: S, { spec, cohort }: 
 
 /** What a facility remembers once no round can follow: its integers and their secret are needed no more. */
 export const withoutUpdate = (memory: Memory): Memory => ({ ...memory, trained: null })
+
+/** The memory of a facility whose epoch is over, and the effects of that. */
+export const withoutKeys = (
+  memory: Memory,
+): { readonly memory: Memory; readonly effects: readonly FacilityEffect[] } => {
+  const { keys } = memory
+  if (keys === null) return { memory, effects: [] }
+  const detail = `epoch ${keys.epoch}: this facility's key and its ${keys.shares.length} shares of keys`
+  return {
+    memory: { ...memory, keys: null },
+    effects: [
+      { type: "record", event: "keys-destroyed", detail },
+      { type: "forget-keys", epoch: keys.epoch },
+    ],
+  }
+}
 
 /** Whether a sum for this model that holds the facility's update counts as opened. */
 export const isOpened = ({ opened }: Memory, model: Uint8Array, { id }: Participant): boolean =>
@@ -101,6 +122,7 @@ export const checkedSubmissions = (
         "identity/bad-signature",
         `A submission in the name of ${facility.name} is not signed by it for this attempt.`,
       )
+    checkLedgerNamed(context.study, facility, submission, attempt.spec.purpose)
     if (out.has(toHex(facility.id)))
       throw new ConsiliumError("cohort/wrong-member", `A list names ${facility.name} twice.`)
     out.set(toHex(facility.id), signed)
@@ -148,13 +170,29 @@ export const checkCohortSize = (context: FacilityContext, size: number): void =>
     )
 }
 
-export const dealingStream = (context: FacilityContext, attempt: Attempt, secret: SecretKey) =>
-  roundStream(context.study, attempt.spec, secret, `dealing/${context.study.protection}`)
+/** The randomness of what is protected or dealt in one attempt, and in no other. */
+export const dealingStream = (
+  { study }: FacilityContext,
+  { spec, digest }: Attempt,
+  secret: SecretKey,
+): PrfStream =>
+  spec.purpose === "keys"
+    ? ceremonyStream({ spec: digest }, secret)
+    : roundStream(study, spec, secret, `dealing/${study.protection}/${toHex(digest)}`)
+
+/** This facility's own secrets, for the schemes. */
+export const ownSideOf = (context: FacilityContext, { keys: epochKeys }: Memory): OwnSide => ({
+  me: context.me.id,
+  keys: context.keys,
+  epochKeys,
+})
 
 export const settingOf = (context: FacilityContext, attempt: Attempt): SumSetting => ({
   study: context.study,
   directory: context.directory,
   spec: attempt.digest,
+  epoch: attempt.spec.epoch,
+  attempt: attempt.spec.attempt,
   suite: context.suite,
 })
 

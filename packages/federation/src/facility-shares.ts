@@ -6,6 +6,7 @@ import {
   checkedSubmissions,
   checkOwnDigest,
   dealingStream,
+  ownSideOf,
   settingOf,
   toLeader,
 } from "./facility-rules.js"
@@ -20,7 +21,8 @@ import { type Complaint, MAX_COMPLAINTS, type MessageOf, openingMessage } from "
 import type { Participant } from "./roster.js"
 import { challengeFor } from "./submissions.js"
 import { messageKey } from "./suite.js"
-import { protectionOf } from "./sums/protections.js"
+import { facilitySchemeOf } from "./sums/facility/schemes.js"
+import { schemeOf } from "./sums/protections.js"
 
 // Shares of other facilities, and the check that they are what the cohort will be certified over.
 
@@ -45,8 +47,11 @@ export const onLock = (
   state: FacilityState,
   message: MessageOf<"lock">,
 ): FacilityStep => {
-  const dealt = protectionOf(context.study).dealt
-  if (dealt === null || !("attempt" in state) || !equalBytes(state.attempt.digest, message.spec))
+  if (
+    !("attempt" in state) ||
+    !equalBytes(state.attempt.digest, message.spec) ||
+    schemeOf(context.study, state.attempt.spec).checked === null
+  )
     throw new ConsiliumError("round/stale", "A list to be checked is not of the attempt under way.")
   const listed = checkedSubmissions(context, state.attempt, message.submissions)
   const challenge = challengeFor(state.attempt.digest, listed)
@@ -74,11 +79,11 @@ export const onLock = (
 const answerChallenge = (context: FacilityContext, state: Locked): readonly FacilityEffect[] => {
   const { me, keys, study } = context
   const { attempt, mine, challenge } = state
-  const dealt = protectionOf(study).dealt
-  if (dealt === null || mine === null || !state.listed.has(toHex(me.id))) return []
-  const opening = dealt.answer(
+  const { answer } = facilitySchemeOf(study, attempt.spec)
+  if (answer === null || mine === null || !state.listed.has(toHex(me.id))) return []
+  const opening = answer(
     settingOf(context, attempt),
-    me.id,
+    ownSideOf(context, state.memory),
     mine.values,
     dealingStream(context, attempt, mine.secret),
     challenge,
@@ -99,12 +104,17 @@ export const onOpenings = (
   state: FacilityState,
   message: MessageOf<"openings">,
 ): FacilityStep => {
-  const dealt = protectionOf(context.study).dealt
-  if (dealt === null || state.phase !== "locked" || !equalBytes(state.attempt.digest, message.spec))
+  const stale = (): never => {
     throw new ConsiliumError("round/stale", "Openings arrived that are not of the list under way.")
+  }
+  if (state.phase !== "locked" || !equalBytes(state.attempt.digest, message.spec)) return stale()
+  const { checked } = schemeOf(context.study, state.attempt.spec)
+  const { openPart } = facilitySchemeOf(context.study, state.attempt.spec)
+  if (checked === null || openPart === null) return stale()
   const { me, keys, suite, directory } = context
   const { attempt, challenge, listed, received, mine } = state
   const setting = settingOf(context, attempt)
+  const own = ownSideOf(context, state.memory)
   if (new Set(message.openings.map((o) => toHex(o.dealer))).size !== message.openings.length)
     throw new ConsiliumError("cohort/wrong-member", "A list of openings names a facility twice.")
   const parts = new Map<string, Uint8Array>()
@@ -133,8 +143,8 @@ export const onOpenings = (
     const promised = entry.submission.parts.find((part) => equalBytes(part.recipient, me.id))
     if (sealed === undefined || promised === undefined || !equalBytes(sha256(sealed), promised.digest))
       continue
-    const part = openedOrNull(() => dealt.openPart(setting, keys, dealer, me.id, sealed))
-    if (part !== null && dealt.check(setting, me.id, part, challenge, opening)) {
+    const part = openedOrNull(() => openPart(setting, own, dealer, sealed))
+    if (part !== null && checked.check(setting, dealer, me.id, part, challenge, opening)) {
       parts.set(name, part)
       continue
     }
@@ -144,7 +154,16 @@ export const onOpenings = (
     if (key !== null && complaints.length < MAX_COMPLAINTS) complaints.push({ dealer, sealed, key })
   }
   return {
-    state: { phase: "checked", memory: state.memory, attempt, mine, listed, parts },
+    state: {
+      phase: "checked",
+      memory: state.memory,
+      attempt,
+      mine,
+      challenge,
+      listed,
+      parts,
+      tested: null,
+    },
     effects: [
       ...wrong.map(
         ({ dealer, sealed }): FacilityEffect => ({

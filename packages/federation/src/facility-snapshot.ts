@@ -15,9 +15,12 @@ import {
 } from "@consilium/base/encoding"
 import type { Digest } from "@consilium/base/hash"
 import { SecretKey } from "@consilium/base/random"
-import type { FacilityState } from "./facility-state.js"
+import type { FacilityContext, FacilityState } from "./facility-state.js"
+import { ledgerHeadCodec } from "./ledger-chain.js"
+import { listOfWitness, witnessCodec, witnessOfList } from "./ledger-witness.js"
 import { type Directory, MAX_PARTICIPANTS } from "./roster.js"
 import { MAX_VALUES } from "./study.js"
+import { epochKeysCodec, restoredKeys, storedKeys } from "./sums/facility/epoch-keys.js"
 
 const openedCodec = record({
   model: fixedBytes(32),
@@ -30,10 +33,20 @@ const snapshotCodec = record({
   head: nullable(record({ seq: u53, hash: fixedBytes(32) })),
   opened: list(openedCodec, 1 << 20),
   trained: nullable(
-    record({ model: fixedBytes(32), values: i32Array(MAX_VALUES), secret: fixedBytes(32), charged: bool }),
+    record({
+      model: fixedBytes(32),
+      values: i32Array(MAX_VALUES),
+      secret: fixedBytes(32),
+      charged: bool,
+      ledger: nullable(ledgerHeadCodec),
+    }),
   ),
   charges: u32,
+  asked: nullable(fixedBytes(32)),
+  witness: witnessCodec,
   last: record({ round: u32, attempt: u16 }),
+  keys: nullable(epochKeysCodec),
+  lastEpoch: u32,
   approval: oneOf("none", "approved", "denied"),
   phase: variant({ idle: record({}), ended: record({ signature: nullable(fixedBytes(64)) }) }),
 })
@@ -41,24 +54,34 @@ const snapshotCodec = record({
 /** What a facility needs to go on between rounds, without the directory; null within a round. It holds secrets: seal it. */
 export const encodeFacility = (state: FacilityState): Uint8Array | null => {
   if (state.phase !== "idle" && state.phase !== "ended") return null
-  const { head, opened, trained, charges, last, approval } = state.memory
+  const { head, opened, trained, charges, asked, witness, last, keys, lastEpoch, approval } = state.memory
   return encode(snapshotCodec, {
     head,
     opened,
     trained: trained && { ...trained, secret: trained.secret.expose() },
     charges,
+    asked,
+    witness: listOfWitness(witness),
     last,
+    keys: keys && storedKeys(keys),
+    lastEpoch,
     approval,
     phase: state.phase === "idle" ? { type: "idle" } : { type: "ended", signature: state.signature },
   })
 }
 
 /** @throws {ConsiliumError} "encoding/..." */
-export const decodeFacility = (snapshot: Uint8Array, directory: Directory): FacilityState => {
-  const { head, trained, phase, ...rest } = decode(snapshotCodec, snapshot)
+export const decodeFacility = (
+  snapshot: Uint8Array,
+  { study, me }: Pick<FacilityContext, "study" | "me">,
+  directory: Directory,
+): FacilityState => {
+  const { head, trained, witness, keys, phase, ...rest } = decode(snapshotCodec, snapshot)
   const memory = {
     ...rest,
     directory,
+    witness: witnessOfList(witness),
+    keys: keys && restoredKeys(study, directory, me.id, keys),
     head: head && { seq: head.seq, hash: head.hash as Digest },
     trained: trained && { ...trained, secret: new SecretKey(trained.secret) },
   }

@@ -1,5 +1,7 @@
 import type { SecretKey } from "@consilium/base/random"
 import type { Charge } from "./charge.js"
+import type { LedgerHead, LedgerPlace } from "./ledger-chain.js"
+import type { Witness } from "./ledger-witness.js"
 import type { LogHead } from "./log.js"
 import type {
   CosignedHead,
@@ -13,9 +15,11 @@ import type {
 import type { LocalPolicy, Preparation } from "./policy.js"
 import type { OpenedCohort } from "./redo.js"
 import type { Refused } from "./refused.js"
+import type { SubgroupReport } from "./reporting.js"
 import type { Directory, Participant } from "./roster.js"
 import type { Study } from "./study.js"
 import type { CryptoSuite, OwnKeys } from "./suite.js"
+import type { EpochKeys } from "./sums/facility/epoch-keys.js"
 
 /** What does not change while a facility takes part in a study. */
 export interface FacilityContext {
@@ -46,10 +50,20 @@ export interface Memory {
     readonly secret: SecretKey
     /** Whether they are in the privacy ledger: they are from the first time they are sent. */
     readonly charged: boolean
+    /** The ledger's head with their charge. */
+    readonly ledger: LedgerHead | null
   } | null
   /** Noisy updates that this study was charged for. */
   readonly charges: number
+  /** What the leader was last asked for its knowledge of this facility's ledger with. */
+  readonly asked: Uint8Array | null
+  /** What was seen of the privacy ledgers of others. */
+  readonly witness: Witness
   readonly last: { readonly round: number; readonly attempt: number }
+  /** What this facility holds of the key epoch under way; null before the first, and where it was left out. */
+  readonly keys: EpochKeys | null
+  /** The last epoch that a ceremony was announced for. */
+  readonly lastEpoch: number
   /** What a person here decided about this study, where the policy wants a person to. */
   readonly approval: "none" | "approved" | "denied"
 }
@@ -100,19 +114,31 @@ export interface Locked {
   readonly challenge: Uint8Array
   readonly listed: Submissions
 }
+/** What was answered to a ceremony's test of keys: it is asked for once. */
+export interface AnsweredTest {
+  readonly request: MessageOf<"key-test">
+  readonly answer: MessageOf<"key-tested">
+}
 /** The parts that agree with their dealers' answers, opened, by dealer. */
 export interface Checked {
   readonly phase: "checked"
   readonly memory: Memory
   readonly attempt: Attempt
   readonly mine: Protected | null
+  readonly challenge: Uint8Array
   readonly listed: Submissions
   readonly parts: ReadonlyMap<string, Uint8Array>
+  /** In a ceremony, once the keys were to be tested. */
+  readonly tested: AnsweredTest | null
 }
 export interface Signed {
   readonly phase: "signed"
   readonly memory: Memory
   readonly attempt: Attempt
+  /** Null for a late trainer. */
+  readonly mine: Protected | null
+  /** The challenge that the shares were checked with; null where none were. */
+  readonly challenge: Uint8Array | null
   readonly proposal: Proposal
   readonly listed: Submissions
   readonly parts: ReadonlyMap<string, Uint8Array>
@@ -124,6 +150,8 @@ export interface Opened {
   readonly attempt: Attempt
   readonly proposal: Proposal
   readonly listed: Submissions
+  /** Who was named to open. */
+  readonly openers: readonly Uint8Array[]
   readonly partial: MessageOf<"partial"> | null
   /** Whether the new model was measured: once per certified list. */
   readonly measured: boolean
@@ -153,6 +181,14 @@ export type FacilityEvent =
       readonly values: Int32Array
       readonly secret: SecretKey
     }
+  /** The ledger has a place for the charge of what was trained. */
+  | { readonly type: "entered"; readonly spec: Uint8Array; readonly place: LedgerPlace }
+  /** Nothing is sent that costs privacy before the leader has said what it knows of this facility's ledger. */
+  | { readonly type: "ask-ledger"; readonly nonce: Uint8Array }
+  /** What this facility saw of others' ledgers in its other studies. */
+  | { readonly type: "seen-elsewhere"; readonly witness: Witness }
+  /** A fresh secret for a ceremony. */
+  | { readonly type: "drawn"; readonly spec: Uint8Array; readonly secret: SecretKey }
   | {
       readonly type: "training-failed"
       readonly spec: Uint8Array
@@ -164,6 +200,7 @@ export type FacilityEvent =
       readonly type: "finished"
       readonly global: ReportedMetrics | null
       readonly personal: ReportedMetrics | null
+      readonly subgroups: SubgroupReport | null
     }
   | Refused
 
@@ -192,11 +229,28 @@ export type FacilityEffect =
       readonly metrics: boolean
     }
   | { readonly type: "forget-secret"; readonly round: number }
+  /** A ceremony wants a secret from the system's generator. */
+  | { readonly type: "draw-secret"; readonly digest: Uint8Array; readonly epoch: number }
+  /** Keys of a past epoch are gone from memory: nothing may keep them. */
+  | { readonly type: "forget-keys"; readonly epoch: number }
+  /** What was trained waits for a place in the privacy ledger; `entered` answers. */
+  | { readonly type: "enter"; readonly digest: Uint8Array }
+  /** Heads of this facility's own ledger that others hold: it must contain them. An answer to what was asked has its nonce. */
+  | {
+      readonly type: "ledger-shown"
+      readonly nonce: Uint8Array | null
+      readonly heads: readonly ShownLedgerHead[]
+    }
   /** To be in the privacy ledger before anything is sent. */
   | { readonly type: "charge"; readonly charge: Charge }
   /** A head of the leader's log that enough facilities signed, to be kept as evidence. */
   | { readonly type: "cosigned"; readonly head: CosignedHead }
   | { readonly type: "ended"; readonly reason: string }
+
+/** A head of this facility's ledger that it has signed, and whether a quorum certified it. */
+export interface ShownLedgerHead extends LedgerHead {
+  readonly certified: boolean
+}
 
 /** What an event leads to. */
 export interface FacilityStep {

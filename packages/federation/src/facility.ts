@@ -3,18 +3,22 @@ import { encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
-import { chargeFor } from "./charge.js"
+import { chargeFor, ledgerEntryOf } from "./charge.js"
 import { checkCertificate, checkCosigned } from "./cosigned.js"
+import { checkCeremony, onKeyTest, refuseKeys } from "./facility-keys.js"
+import { onAskLedger, onLedgerKnown } from "./facility-ledger.js"
 import { onCandidate, onCertificate, onFinish, onPropose } from "./facility-opening.js"
 import {
   dealingStream,
   headOfProposal,
   isEarlier,
   isOpened,
+  ownSideOf,
   settingOf,
   toLeader,
   withHead,
   withOpened,
+  withoutKeys,
   withoutUpdate,
 } from "./facility-rules.js"
 import { onLock, onOpenings, onShare } from "./facility-shares.js"
@@ -29,6 +33,8 @@ import type {
   Memory,
   Training,
 } from "./facility-state.js"
+import { type LedgerPlace, ledgerHeadAfter } from "./ledger-chain.js"
+import { withSeenElsewhere } from "./ledger-witness.js"
 import { emptyHead } from "./log.js"
 import {
   type CosignedHead,
@@ -45,8 +51,9 @@ import { modelHashOf, modelParameters } from "./model.js"
 import { type Refusal, refusePrivacy, refuseStudy, refuseTime } from "./policy.js"
 import { isPrivate } from "./privacy-plan.js"
 import { checkSuccession, openRoster } from "./roster.js"
-import { studyDigest } from "./study.js"
-import { protectionOf } from "./sums/protections.js"
+import { isKeyed, studyDigest } from "./study.js"
+import { readByLeader } from "./study-tree.js"
+import { facilitySchemeOf } from "./sums/facility/schemes.js"
 
 export const startFacility = (context: FacilityContext): FacilityState => ({
   phase: "idle",
@@ -56,7 +63,11 @@ export const startFacility = (context: FacilityContext): FacilityState => ({
     opened: [],
     trained: null,
     charges: 0,
+    asked: null,
+    witness: new Map(),
     last: { round: 0, attempt: 0 },
+    keys: null,
+    lastEpoch: 0,
     approval: "none",
   },
 })
@@ -76,7 +87,7 @@ export const stepFacility = (
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error
     if (event.type === "message") return refuse(context, state, event, error)
-    if (event.type !== "trained") throw error
+    if (event.type !== "trained" && event.type !== "entered") throw error
     const { code, message: reason } = error
     return onTrainingFailed(context, state, { type: "training-failed", spec: event.spec, code, reason })
   }
@@ -90,6 +101,16 @@ const react = (context: FacilityContext, state: FacilityState, event: FacilityEv
       return onDecision(context, state, event)
     case "trained":
       return onTrained(context, state, event)
+    case "entered":
+      return onEntered(context, state, event)
+    case "ask-ledger":
+      return onAskLedger(context, state, event.nonce)
+    case "seen-elsewhere": {
+      const witness = withSeenElsewhere(state.memory.witness, event.witness)
+      return { state: { ...state, memory: { ...state.memory, witness } }, effects: [] }
+    }
+    case "drawn":
+      return onDrawn(context, state, event)
     case "training-failed":
       return onTrainingFailed(context, state, event)
     case "refused":
@@ -107,6 +128,7 @@ const react = (context: FacilityContext, state: FacilityState, event: FacilityEv
             type: "final-report",
             global: event.global,
             personal: event.personal,
+            subgroups: event.subgroups,
             head: state.phase === "ended" ? state.signature : null,
           }),
           { type: "record", event: "study-finished", detail: "The final report was sent." },
@@ -138,7 +160,9 @@ const onMessage = (
     case "propose":
       return onPropose(context, state, message)
     case "certificate":
-      return onCertificate(context, state, message)
+      return onCertificate(context, state, message, at)
+    case "key-test":
+      return onKeyTest(context, state, message)
     case "candidate":
       return onCandidate(context, state, message)
     case "void":
@@ -149,6 +173,8 @@ const onMessage = (
       return onFinish(context, state, message)
     case "roster":
       return onRoster(context, state, message)
+    case "ledger-known":
+      return onLedgerKnown(context, state, message)
     case "ended":
       return onEnded(context, state, message)
     default:
@@ -168,7 +194,8 @@ const onRoster = (
   // within an attempt, shares are dealt to places in the roster they were dealt under
   if (state.phase !== "idle" && state.phase !== "ended")
     throw new ConsiliumError("round/unexpected", "A new roster came in the middle of a round.")
-  const memory = { ...state.memory, directory }
+  // keys were dealt to places in that roster as well: no round can be under them any more
+  const rest = withoutKeys({ ...state.memory, directory })
   const record: FacilityEffect = {
     type: "record",
     event: "roster-changed",
@@ -176,10 +203,10 @@ const onRoster = (
   }
   if (directory.find(context.me.id) === undefined)
     return {
-      state: { phase: "ended", memory: withoutUpdate(memory), signature: null },
-      effects: [record, { type: "ended", reason: "This facility has left the study." }],
+      state: { phase: "ended", memory: withoutUpdate(rest.memory), signature: null },
+      effects: [record, ...rest.effects, { type: "ended", reason: "This facility has left the study." }],
     }
-  return { state: { ...state, memory }, effects: [record] }
+  return { state: { ...state, memory: rest.memory }, effects: [record, ...rest.effects] }
 }
 
 const onEnded = (
@@ -187,10 +214,11 @@ const onEnded = (
   state: FacilityState,
   { reason, head }: MessageOf<"ended">,
 ): FacilityStep => {
-  const ended: FacilityEffect = { type: "ended", reason }
+  const rest = withoutKeys(withoutUpdate(state.memory))
+  const ended: readonly FacilityEffect[] = [...rest.effects, { type: "ended", reason }]
   const signature = state.phase === "ended" ? state.signature : null
-  const next: Ended = { phase: "ended", memory: withoutUpdate(state.memory), signature }
-  if (head === null) return { state: next, effects: [ended] }
+  const next: Ended = { phase: "ended", memory: rest.memory, signature }
+  if (head === null) return { state: next, effects: ended }
   const { id: about } = context.directory.leader
   const security = (code: string, detail: string): FacilityEffect => {
     const evidence = sha256(encode(cosignedHeadCodec, head))
@@ -200,12 +228,12 @@ const onEnded = (
     checkCosigned(context.suite, context.study, context.directory, head)
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error
-    return { state: next, effects: [security(error.code, error.message), ended] }
+    return { state: next, effects: [security(error.code, error.message), ...ended] }
   }
   const kept: FacilityEffect = { type: "cosigned", head }
-  if (agreesWith(next, head)) return { state: next, effects: [kept, ended] }
+  if (agreesWith(next, head)) return { state: next, effects: [kept, ...ended] }
   const other = `Others signed another log, up to event ${head.seq}, than the one this facility was shown.`
-  return { state: next, effects: [security("log/not-extending", other), kept, ended] }
+  return { state: next, effects: [security("log/not-extending", other), kept, ...ended] }
 }
 
 /** Whether a co-signed head may be of the log that this facility has seen; its own final head must be that very one. */
@@ -226,13 +254,16 @@ const onAnnounce = (
   const { memory } = state
   if (!equalBytes(spec.study, studyDigest(context.study)))
     throw new ConsiliumError("round/unexpected", "The announced round belongs to another study.")
-  if (!isEarlier(memory.last, spec))
+  const ceremony = spec.purpose === "keys"
+  if (ceremony) checkCeremony(context, spec, memory.lastEpoch)
+  else if (!isEarlier(memory.last, spec))
     throw new ConsiliumError(
       "round/stale",
       `Round ${spec.round}, attempt ${spec.attempt} was announced after round ${memory.last.round}, attempt ${memory.last.attempt}.`,
     )
   const { rounds, attempts } = context.study
-  if (spec.round > rounds || spec.attempt < 1 || spec.attempt > attempts || spec.epoch !== 0)
+  const wrongEpoch = !isKeyed(context.study) && spec.epoch !== 0
+  if (spec.round > rounds || spec.attempt < 1 || spec.attempt > attempts || wrongEpoch)
     throw new ConsiliumError(
       "round/unexpected",
       `Round ${spec.round}, attempt ${spec.attempt}, epoch ${spec.epoch} is none of the study's ${rounds} rounds of ${attempts} attempts.`,
@@ -242,19 +273,31 @@ const onAnnounce = (
       "round/unexpected",
       `Round ${spec.round} was announced among another roster than number ${context.directory.roster.version}.`,
     )
-  const last = { round: spec.round, attempt: spec.attempt }
+  const { round, attempt: number } = spec
+  // an attempt that is over is not taken up again, whether it was one at a round or at its ceremony
+  const past: Memory = ceremony
+    ? { ...memory, lastEpoch: spec.epoch }
+    : { ...memory, last: { round, attempt: number } }
   const refusal =
     refuseStudy(context.policy, context.study) ??
+    refuseTree(context) ??
     refuseTime(context.policy, at) ??
     (memory.approval === "denied" ? DENIED : null) ??
-    refuseNoise(context, memory, spec.model)
+    (ceremony ? null : (refuseNoise(context, memory, spec.model) ?? refuseKeys(context, memory, spec, at)))
   if (refusal)
     return {
-      state: { phase: "idle", memory: { ...memory, last } },
+      state: { phase: "idle", memory: past },
       effects: [
         { type: "record", event: "round-refused", detail: `${refusal.code}: ${refusal.reason}` },
-        toLeader(context, { type: "refusal", ...last, ...refusal }),
+        toLeader(context, { type: "refusal", round, attempt: number, ...refusal }),
       ],
+    }
+  const attempt: Attempt = { spec, digest: specDigest(spec) }
+  const training: Training = { phase: "training", memory: past, attempt, received: new Map(), asking: null }
+  if (ceremony)
+    return {
+      state: training,
+      effects: [{ type: "draw-secret", digest: attempt.digest, epoch: spec.epoch }],
     }
   const parameters = modelParameters(context.study, message.model)
   if (!equalBytes(modelHashOf(context.study, parameters), spec.model))
@@ -262,17 +305,9 @@ const onAnnounce = (
       "round/wrong-model",
       `The model of round ${spec.round} is not the announced one.`,
     )
-  const attempt: Attempt = { spec, digest: specDigest(spec) }
-  const training: Training = {
-    phase: "training",
-    memory: { ...memory, last },
-    attempt,
-    received: new Map(),
-    asking: null,
-  }
   const { trained } = memory
   if (trained !== null && equalBytes(trained.model, spec.model))
-    return submit(context, training, trained.values, trained.secret)
+    return submitOrEnter(context, training, trained.values, trained.secret)
   if (isOpened(memory, spec.model, context.me))
     throw new ConsiliumError(
       "cohort/differencing",
@@ -287,6 +322,16 @@ const onAnnounce = (
     }
   }
   return { state: training, effects: [{ type: "train", spec, digest: attempt.digest, parameters }] }
+}
+
+/** Why no update may be sent in a tree in which the leader would read it alone, or null. */
+const refuseTree = ({ study, directory }: FacilityContext): Refusal | null => {
+  const [first] = readByLeader(study, directory.roster.participants)
+  if (first === undefined) return null
+  return {
+    code: "policy/direct-updates",
+    reason: `Under ${study.protection} the leader would read the single updates of facilities that talk to it directly, such as ${first}.`,
+  }
 }
 
 /** Why no update may be sent with the noise that it would cost, or null. Integers that were charged may be sent again. */
@@ -338,9 +383,9 @@ const onTrained = (
   if ("attempt" in state && equalBytes(state.attempt.digest, event.spec)) {
     const memory: Memory = {
       ...state.memory,
-      trained: { model: state.attempt.spec.model, values, secret, charged: false },
+      trained: { model: state.attempt.spec.model, values, secret, charged: false, ledger: null },
     }
-    if (state.phase === "training") return submit(context, { ...state, memory }, values, secret)
+    if (state.phase === "training") return submitOrEnter(context, { ...state, memory }, values, secret)
     // too late for this attempt: kept for the next one at the same model
     return { state: { ...state, memory }, effects: [] }
   }
@@ -364,65 +409,125 @@ const onTrainingFailed = (
   }
 }
 
+/** What costs privacy is sent once its charge has a place in the ledger; anything else at once. */
+const submitOrEnter = (
+  context: FacilityContext,
+  state: Training,
+  values: Int32Array,
+  secret: SecretKey,
+): FacilityStep =>
+  isPrivate(context.study) && state.memory.trained?.charged !== true
+    ? { state, effects: [{ type: "enter", digest: state.attempt.digest }] }
+    : submit(context, state, values, secret, null)
+
+const onEntered = (
+  context: FacilityContext,
+  state: FacilityState,
+  { spec, place }: Extract<FacilityEvent, { type: "entered" }>,
+): FacilityStep => {
+  const { trained } = state.memory
+  const due =
+    state.phase === "training" &&
+    equalBytes(state.attempt.digest, spec) &&
+    trained !== null &&
+    !trained.charged &&
+    equalBytes(trained.model, state.attempt.spec.model)
+  // a place that is not used stays free
+  return due ? submit(context, state, trained.values, trained.secret, place) : { state, effects: [] }
+}
+
 /** Protects the integers and sends them: to the parent, to the recipients, or both, and says what was sent. */
 const submit = (
   context: FacilityContext,
   state: Training,
   values: Int32Array,
   secret: SecretKey,
+  place: LedgerPlace | null,
+): FacilityStep => {
+  const { study } = context
+  const { attempt, memory } = state
+  const charges = memory.charges + (place === null ? 0 : 1)
+  const charge = place === null || !isPrivate(study) ? null : chargeFor(study, attempt.spec, charges, place)
+  const ledger =
+    charge === null
+      ? (memory.trained?.ledger ?? null)
+      : ledgerHeadAfter(ledgerEntryOf(attempt.spec.study, charge))
+  const trained = { model: attempt.spec.model, values, secret, charged: isPrivate(study), ledger }
+  const sent = send(context, { ...state, memory: { ...memory, trained, charges } }, values, secret, ledger)
+  return {
+    ...sent,
+    effects: [...(charge === null ? [] : [{ type: "charge", charge } as const]), ...sent.effects],
+  }
+}
+
+/** Protects the integers, or deals a key, and sends what comes of it: to the parent, to the recipients, or both. */
+const send = (
+  context: FacilityContext,
+  state: Training,
+  values: Int32Array,
+  secret: SecretKey,
+  ledger: Submission["ledger"],
 ): FacilityStep => {
   const { study, me, directory } = context
   const { attempt, memory } = state
-  const due = isPrivate(study) && memory.trained?.charged !== true
-  const charges = memory.charges + (due ? 1 : 0)
-  const charge: readonly FacilityEffect[] = due
-    ? [{ type: "charge", charge: chargeFor(study, attempt.spec, charges) }]
-    : []
-  const sum = protectionOf(study)
-  const setting = settingOf(context, attempt)
-  const payload = sum.added?.protect(setting, values) ?? null
-  const dealt = sum.dealt?.deal(setting, me.id, values, dealingStream(context, attempt, secret)) ?? null
+  const { purpose, epoch, round, attempt: number } = attempt.spec
+  const { payload, parts, own, epochKeys } = facilitySchemeOf(study, attempt.spec).protect(
+    settingOf(context, attempt),
+    ownSideOf(context, memory),
+    values,
+    dealingStream(context, attempt, secret),
+  )
   const submission: Submission = {
     spec: attempt.digest,
     facility: me.id,
     direct: payload === null ? null : sha256(payload),
-    parts: (dealt?.parts ?? []).map(({ recipient, sealed }) => ({ recipient, digest: sha256(sealed) })),
+    parts: parts.map(({ recipient, sealed }) => ({ recipient, digest: sha256(sealed) })),
+    ledger,
   }
   const signed = { submission, signature: context.keys.sign(submissionMessage(submission)) }
   const parent = me.parent ?? directory.leader.id
-  const sends: FacilityEffect[] = (dealt?.parts ?? []).map(({ recipient, sealed }) => ({
-    type: "send",
-    to: recipient,
-    message: { type: "share", spec: attempt.digest, sealed },
-  }))
-  sends.push(
-    payload === null
-      ? toLeader(context, { type: "submit", ...signed })
-      : { type: "send", to: parent, message: { type: "update", submission: signed, payload } },
-  )
+  const digest = toHex(submissionDigest(submission))
   return {
     state: {
       phase: "submitted",
-      memory: {
-        ...memory,
-        trained: { model: attempt.spec.model, values, secret, charged: isPrivate(study) },
-        charges,
-      },
+      memory: { ...memory, keys: epochKeys },
       attempt,
       received: state.received,
-      mine: { values, secret, submission: signed, own: dealt?.own ?? null },
+      mine: { values, secret, submission: signed, own },
     },
     effects: [
-      ...charge,
-      {
-        type: "record",
-        event: "update-submitted",
-        detail: `round ${attempt.spec.round}, attempt ${attempt.spec.attempt}, ${study.protection}, ${toHex(submissionDigest(submission))}`,
-      },
-      ...sends,
+      purpose === "keys"
+        ? { type: "record", event: "key-dealt", detail: `epoch ${epoch}, ${digest}` }
+        : {
+            type: "record",
+            event: "update-submitted",
+            detail: `round ${round}, attempt ${number}, ${study.protection}, ${digest}`,
+          },
+      ...parts.map(
+        ({ recipient, sealed }): FacilityEffect => ({
+          type: "send",
+          to: recipient,
+          message: { type: "share", spec: attempt.digest, sealed },
+        }),
+      ),
+      payload === null
+        ? toLeader(context, { type: "submit", ...signed })
+        : { type: "send", to: parent, message: { type: "update", submission: signed, payload } },
     ],
   }
 }
+
+/** Deals a key from the secret that was drawn for the ceremony under way. */
+const onDrawn = (
+  context: FacilityContext,
+  state: FacilityState,
+  { spec, secret }: Extract<FacilityEvent, { type: "drawn" }>,
+): FacilityStep =>
+  state.phase === "training" &&
+  state.attempt.spec.purpose === "keys" &&
+  equalBytes(state.attempt.digest, spec)
+    ? send(context, state, new Int32Array(0), secret, null)
+    : { state, effects: [] }
 
 const onVoid = (state: FacilityState, message: MessageOf<"void">): FacilityStep => {
   if (!("attempt" in state) || !equalBytes(state.attempt.digest, message.spec)) return { state, effects: [] }

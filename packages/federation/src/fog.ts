@@ -2,15 +2,14 @@ import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import { type Milliseconds, milliseconds } from "@consilium/base/units"
+import { allSent, type HeldUpdates, sumOfHeld, withoutUpdateOf, withUpdate } from "./collecting.js"
 import {
   addTraffic,
   type Message,
   type MessageOf,
   noTraffic,
   type RoundSpec,
-  type SignedSubmission,
   specDigest,
-  submissionMessage,
   type Traffic,
 } from "./messages.js"
 import type { Refused } from "./refused.js"
@@ -18,6 +17,7 @@ import { checkSuccession, type Directory, openRoster, type Participant } from ".
 import { type Study, studyDigest } from "./study.js"
 import type { CryptoSuite } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
+import type { SumSetting } from "./sums/secure-sum.js"
 
 export interface FogContext {
   readonly study: Study
@@ -26,11 +26,6 @@ export interface FogContext {
   readonly suite: CryptoSuite
   /** Signs rosters. */
   readonly authorityKey: Uint8Array
-}
-
-interface HeldUpdate {
-  readonly submission: SignedSubmission
-  readonly payload: Uint8Array
 }
 
 interface Idle {
@@ -45,7 +40,7 @@ interface Collecting {
   readonly spec: RoundSpec
   readonly digest: Uint8Array
   readonly traffic: Traffic
-  readonly updates: ReadonlyMap<string, HeldUpdate>
+  readonly updates: HeldUpdates
   /** Facilities that sit this attempt out: they refused, or contradicted themselves. */
   readonly out: ReadonlySet<string>
 }
@@ -160,8 +155,10 @@ const onRoster = (context: FogContext, state: FogState, message: MessageOf<"rost
 const timerName = (spec: RoundSpec): string => `collect/${spec.round}/${spec.attempt}`
 
 const onAnnounce = (context: FogContext, state: FogState, message: MessageOf<"announce">): Step => {
-  const { spec } = message
+  const { spec, members } = message
   const last = state.phase === "idle" ? state.last : state.spec
+  // a ceremony brings nothing to add, and its shares only pass through
+  if (spec.purpose === "keys") return { state, effects: [] }
   if (spec.round < last.round || (spec.round === last.round && spec.attempt <= last.attempt))
     return { state, effects: [] }
   if (!equalBytes(spec.study, studyDigest(context.study))) return { state, effects: [] }
@@ -170,7 +167,15 @@ const onAnnounce = (context: FogContext, state: FogState, message: MessageOf<"an
   if (protectionOf(context.study).added === null)
     return { state: { phase: "forwarded", directory: state.directory, spec, digest, traffic }, effects: [] }
   return {
-    state: { phase: "collecting", directory, spec, digest, traffic, updates: new Map(), out: new Set() },
+    state: {
+      phase: "collecting",
+      directory,
+      spec,
+      digest,
+      traffic,
+      updates: new Map(),
+      out: leftOut(context, members),
+    },
     effects: [
       {
         type: "timer",
@@ -181,6 +186,29 @@ const onAnnounce = (context: FogContext, state: FogState, message: MessageOf<"an
   }
 }
 
+/** Facilities of the region that no sum of the epoch can hold. */
+const leftOut = (
+  { directory, me }: FogContext,
+  members: MessageOf<"announce">["members"],
+): ReadonlySet<string> => {
+  const among = new Set(members?.map(toHex))
+  const children = members === null ? [] : directory.childrenOf(me.id)
+  return new Set(children.map(({ id }) => toHex(id)).filter((id) => !among.has(id)))
+}
+
+/** What the parties to this attempt's sum agree on. */
+const settingOf = (
+  context: FogContext,
+  { spec, digest }: Pick<Collecting, "spec" | "digest">,
+): SumSetting => ({
+  study: context.study,
+  directory: context.directory,
+  suite: context.suite,
+  spec: digest,
+  epoch: spec.epoch,
+  attempt: spec.attempt,
+})
+
 const onUpdate = (
   context: FogContext,
   state: FogState,
@@ -188,10 +216,6 @@ const onUpdate = (
   message: MessageOf<"update">,
 ): Step => {
   const { submission, payload } = message
-  const rejected = (code: string, detail: string): Step => ({
-    state,
-    effects: [{ type: "security", code, about: from.id, evidence: sha256(payload), detail }],
-  })
   if (state.phase !== "collecting" || !equalBytes(submission.submission.spec, state.digest))
     return {
       state,
@@ -199,78 +223,48 @@ const onUpdate = (
         { type: "record", event: "update-dropped", detail: `An update of ${from.name} came too late.` },
       ],
     }
-  const fits =
-    equalBytes(submission.submission.facility, from.id) &&
-    submission.submission.direct !== null &&
-    equalBytes(submission.submission.direct, sha256(payload)) &&
-    context.suite.verify(from.signingKey, submissionMessage(submission.submission), submission.signature)
-  if (!fits)
-    return rejected("identity/bad-signature", `An update of ${from.name} does not match its signed digest.`)
   try {
-    protectionOf(context.study).added?.add({ ...context, spec: state.digest }, [payload])
-  } catch (error) {
-    if (error instanceof ConsiliumError) return rejected(error.code, error.message)
-    throw error
-  }
-  const name = toHex(from.id)
-  const before = state.updates.get(name)
-  if (before === undefined)
-    return state.out.has(name)
+    const updates = withUpdate(settingOf(context, state), state.updates, from, message)
+    return updates === state.updates || state.out.has(toHex(from.id))
       ? { state, effects: [] }
-      : settle(context, { ...state, updates: new Map(state.updates).set(name, { submission, payload }) })
-  if (equalBytes(before.payload, payload)) return { state, effects: [] }
-  const updates = new Map(state.updates)
-  updates.delete(name)
-  const settled = settle(context, { ...state, updates, out: new Set(state.out).add(name) })
-  return {
-    state: settled.state,
-    effects: [
-      ...rejected(
-        "round/equivocation",
-        `${from.name} sent two different updates in one attempt; both are dropped.`,
-      ).effects,
-      ...settled.effects,
-    ],
+      : settle(context, { ...state, updates })
+  } catch (error) {
+    if (!(error instanceof ConsiliumError)) throw error
+    const { code, message: detail } = error
+    const rejected: FogEffect = { type: "security", code, about: from.id, evidence: sha256(payload), detail }
+    if (code !== "round/equivocation") return { state, effects: [rejected] }
+    const out = new Set(state.out).add(toHex(from.id))
+    const settled = settle(context, { ...state, updates: withoutUpdateOf(state.updates, from), out })
+    return { state: settled.state, effects: [rejected, ...settled.effects] }
   }
 }
 
 /** Sends the region's sum once every facility of the region has sent or sits out. */
-const settle = (context: FogContext, state: Collecting): Step => {
-  const waiting = context.directory
-    .childrenOf(context.me.id)
-    .filter((child) => !state.updates.has(toHex(child.id)) && !state.out.has(toHex(child.id)))
-  return waiting.length === 0 ? forward(context, state) : { state, effects: [] }
-}
+const settle = (context: FogContext, state: Collecting): Step =>
+  allSent(context.directory.childrenOf(context.me.id), state.updates, state.out)
+    ? forward(context, state)
+    : { state, effects: [] }
 
 const forward = (context: FogContext, state: Collecting): Step => {
-  const { spec, digest, traffic } = state
-  const held = [...state.updates.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, update]) => update)
-  const added = protectionOf(context.study).added
+  const { spec, digest, traffic, directory, updates } = state
+  const region = sumOfHeld(settingOf(context, state), updates)
   const effects: FogEffect[] =
-    added === null
+    region === null
       ? []
       : [
           {
             type: "send",
             to: context.directory.leader.id,
-            message: {
-              type: "region",
-              spec: digest,
-              submissions: held.map(({ submission }) => submission),
-              sum: added.add(
-                { ...context, spec: digest },
-                held.map(({ payload }) => payload),
-              ),
-            },
+            message: { type: "region", spec: digest, ...region },
           },
         ]
   return {
-    state: { phase: "forwarded", directory: state.directory, spec, digest, traffic },
+    state: { phase: "forwarded", directory, spec, digest, traffic },
     effects: [
       {
         type: "record",
         event: "region-summed",
-        detail: `round ${spec.round}, attempt ${spec.attempt}, ${held.length} facilities`,
+        detail: `round ${spec.round}, attempt ${spec.attempt}, ${updates.size} facilities`,
       },
       ...effects,
     ],

@@ -1,11 +1,12 @@
 import { toHex } from "@consilium/base/bytes"
 import { checkCertificate } from "./cosigned.js"
 import { openSum } from "./leader-closing.js"
-import type { Attempt, Certifying, LeaderState, Opening } from "./leader-state.js"
+import { beginEpoch } from "./leader-keys.js"
+import type { Attempt, Certifying, Epoch, LeaderState, Opening } from "./leader-state.js"
 import { answered, type Turn, voidAttempt } from "./leader-turn.js"
-import { type Proposal, type SignedSubmission, submissionDigest } from "./messages.js"
-import { quorum } from "./study.js"
-import { protectionOf } from "./sums/protections.js"
+import { type Proposal, type SignatureList, type SignedSubmission, submissionDigest } from "./messages.js"
+import { openingThreshold, quorum } from "./study.js"
+import { schemeOf } from "./sums/protections.js"
 
 export const proposeList = (
   turn: Turn,
@@ -13,6 +14,7 @@ export const proposeList = (
   members: readonly SignedSubmission[],
   regions: ReadonlyMap<string, Uint8Array>,
   shown: readonly SignedSubmission[],
+  epoch: Epoch | null = null,
 ): Certifying => {
   const { log, unshown } = turn.progress
   const proposal: Proposal = {
@@ -32,6 +34,7 @@ export const proposeList = (
     phase: "certifying",
     progress: turn.progress,
     attempt,
+    epoch,
     proposal,
     regions,
     signatures: new Map(),
@@ -56,16 +59,35 @@ export const certify = (turn: Turn, state: Certifying): LeaderState => {
       `${signatures.length} facilities signed the list; ${needed} of ${directory.facilities.length} are needed`,
     )
   checkCertificate(suite, study, directory, proposal, signatures)
-  turn.say({ type: "certificate", proposal, signatures })
+  const { opened } = schemeOf(study, attempt.spec)
+  const openers = opened === "named" ? namedOpeners(turn, signatures) : []
+  if (openers === null)
+    return voidAttempt(
+      turn,
+      attempt,
+      `too few of the facilities that signed hold shares of all keys; ${openingThreshold(study, directory.facilities.length)} are needed to open`,
+    )
+  turn.say({ type: "certificate", proposal, signatures, openers })
+  if (state.epoch !== null) return beginEpoch(turn, state, state.epoch)
   const opening: Opening = {
     phase: "opening",
     progress: turn.progress,
     attempt,
     proposal,
     regions,
+    openers,
     partials: new Map(),
   }
-  if (protectionOf(study).opened === null) return openSum(turn, opening)
+  if (opened === null) return openSum(turn, opening)
   turn.timer(attempt.spec, "opening", study.deadlines.answer)
   return opening
+}
+
+/** The t first of the signers that hold shares of all keys: whoever signed just now is there to open. Null if they are fewer. */
+const namedOpeners = (turn: Turn, signatures: SignatureList): readonly Uint8Array[] | null => {
+  const { study, directory } = turn.context
+  const holders = new Set(turn.progress.keys.current?.holders.map(toHex))
+  const threshold = openingThreshold(study, directory.facilities.length)
+  const able = signatures.flatMap(({ facility }) => (holders.has(toHex(facility)) ? [facility] : []))
+  return able.length < threshold ? null : able.slice(0, threshold)
 }

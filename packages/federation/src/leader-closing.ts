@@ -41,8 +41,14 @@ export const withPartial = (
   return new Map(state.partials).set(toHex(from.id), partial)
 }
 
-export const openIfComplete = (turn: Turn, state: Opening): LeaderState =>
-  answered(turn, state.attempt, state.partials) ? openSum(turn, state) : state
+export const openIfComplete = (turn: Turn, state: Opening): LeaderState => {
+  const { openers, partials, attempt } = state
+  const complete =
+    openers.length === 0
+      ? answered(turn, attempt, partials)
+      : openers.map(toHex).every((id) => partials.has(id) || attempt.out.has(id))
+  return complete ? openSum(turn, state) : state
+}
 
 export const openSum = (turn: Turn, state: Opening): LeaderState => {
   const { directory, study, me } = turn.context
@@ -54,7 +60,13 @@ export const openSum = (turn: Turn, state: Opening): LeaderState => {
   let candidate: { readonly parameters: Float64Array; readonly state: Progress["server"] }
   let sum: Float64Array
   try {
-    sum = protectionOf(study).combine(settingOf(turn, attempt), sortedValues(state.regions), partials)
+    const request = { cohort: proposal.cohort.map(({ facility }) => facility), openers: state.openers }
+    sum = protectionOf(study).combine(
+      settingOf(turn, attempt),
+      request,
+      sortedValues(state.regions),
+      partials,
+    )
     checkRange(turn, sum, proposal.cohort.length)
     const { weights, largestWeight, fractionBits } = study.quantisation
     const mean = meanOfSum(sum, weights, proposal.cohort.length, largestWeight, fractionBits)
@@ -108,7 +120,8 @@ export const closeIfComplete = (turn: Turn, state: Validating): LeaderState => {
   return reported && counted ? closeRound(turn, state) : state
 }
 
-export const closeRound = (turn: Turn, state: Validating): LeaderState => {
+/** Ends a round with its new model, and keeps what came of it. */
+export const settleRound = (turn: Turn, state: Validating): void => {
   const { study } = turn.context
   const { attempt, proposal, accepted, reports } = state
   const { round } = attempt.spec
@@ -116,6 +129,7 @@ export const closeRound = (turn: Turn, state: Validating): LeaderState => {
   turn.progress = {
     ...turn.progressOf(state),
     received: noTraffic,
+    direct: noTraffic,
     closed: [
       ...state.progress.closed,
       {
@@ -126,6 +140,7 @@ export const closeRound = (turn: Turn, state: Validating): LeaderState => {
         startedAt: attempt.startedAt,
         closedAt: turn.at,
         leaderIn: state.progress.received,
+        directIn: state.progress.direct,
         fogIn: [...state.fogs.values()].reduce(addTraffic, noTraffic),
         reports,
       },
@@ -134,6 +149,12 @@ export const closeRound = (turn: Turn, state: Validating): LeaderState => {
   turn.tell(
     `round ${round} of ${study.rounds} closed: ${proposal.cohort.length} facilities, model ${toHex(accepted).slice(0, 16)}`,
   )
+}
+
+export const closeRound = (turn: Turn, state: Validating): LeaderState => {
+  const { study } = turn.context
+  const { round } = state.attempt.spec
+  settleRound(turn, state)
   if (round < study.rounds) return announce(turn, round + 1, 1)
   const { log: head, unshown, parameters } = turn.progress
   turn.progress = { ...turn.progress, unshown: [] }
@@ -169,7 +190,7 @@ export const signsFinalHead = (
   )
 
 /** The final head with its signatures, if enough facilities have signed it. */
-const finalHead = (turn: Turn, { head, finals }: Finishing): CosignedHead | null => {
+export const finalHead = (turn: Turn, { head, finals }: Finishing): CosignedHead | null => {
   const { directory, study } = turn.context
   const signatures = directory.facilities.flatMap(({ id }) => {
     const signature = finals.get(toHex(id))?.head ?? null

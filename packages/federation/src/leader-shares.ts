@@ -2,6 +2,7 @@ import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import { proposeList } from "./leader-certifying.js"
+import { testKeys } from "./leader-keys.js"
 import type { Challenged, LeaderState, Locked } from "./leader-state.js"
 import { answered, settingOf, sortedValues, type Turn, voidAttempt } from "./leader-turn.js"
 import {
@@ -13,7 +14,7 @@ import {
 } from "./messages.js"
 import type { Participant } from "./roster.js"
 import { openingThreshold } from "./study.js"
-import { protectionOf } from "./sums/protections.js"
+import { schemeOf } from "./sums/protections.js"
 
 export const withOpening = (
   turn: Turn,
@@ -79,17 +80,33 @@ export const proposeChecked = (turn: Turn, state: Challenged): LeaderState => {
   const dealers = directory.facilities.filter(
     ({ id }) => openings.has(toHex(id)) && !proven.has(toHex(id)) && holders(id) >= threshold,
   )
-  const able = [...verdicts.values()].filter((verdict) =>
-    dealers.every(({ id }) => verdict.good.some((good) => equalBytes(good, id))),
-  ).length
+  const ceremony = attempt.spec.purpose === "keys"
+  const able = directory.facilities.filter(({ id }) => {
+    const good = verdicts.get(toHex(id))?.good
+    // who has dealt no key has no secret to hide answers with
+    if (good === undefined || (ceremony && !state.submissions.has(toHex(id)))) return false
+    return dealers.every((dealer) => good.some((held) => equalBytes(held, dealer.id)))
+  })
   if (dealers.length < minCohort)
     return voidAttempt(
       turn,
       attempt,
       `${dealers.length} facilities dealt shares that can be used; ${minCohort} are needed`,
     )
-  if (able < threshold)
-    return voidAttempt(turn, attempt, `${able} facilities hold all shares; ${threshold} are needed to open`)
+  if (able.length < threshold)
+    return voidAttempt(
+      turn,
+      attempt,
+      `${able.length} facilities hold all shares; ${threshold} are needed to open`,
+    )
+  if (ceremony)
+    return testKeys(turn, attempt, {
+      submissions: state.submissions,
+      challenge: state.challenge,
+      dealers: dealers.map(({ id }) => id),
+      holders: able.map(({ id }) => id),
+      excluded: directory.facilities.flatMap(({ id }) => (proven.has(toHex(id)) ? [id] : [])),
+    })
   const members = dealers.map(({ id }) => state.submissions.get(toHex(id)) as SignedSubmission)
   return proposeList(turn, attempt, members, new Map(), [])
 }
@@ -111,24 +128,24 @@ const provenComplaints = (turn: Turn, state: Challenged): ReadonlySet<string> =>
 /** A complaint counts if the disputed message is the one submitted, opens, and fails the check. */
 const isProven = (turn: Turn, state: Challenged, recipientHex: string, complaint: Complaint): boolean => {
   const { directory, study } = turn.context
-  const dealt = protectionOf(study).dealt
+  const { checked } = schemeOf(study, state.attempt.spec)
   const dealer = toHex(complaint.dealer)
   const submission = state.submissions.get(dealer)?.submission
   const opening = state.openings.get(dealer)?.opening
   const recipient = directory.facilities.find((f) => toHex(f.id) === recipientHex)
-  if (dealt === null || !submission || !opening || !recipient) return false
+  if (checked === null || !submission || !opening || !recipient) return false
   const promised = submission.parts.find((part) => equalBytes(part.recipient, recipient.id))
   if (!promised || !equalBytes(promised.digest, sha256(complaint.sealed))) return false
   try {
     const setting = settingOf(turn, state.attempt)
-    const part = dealt.openPartWithKey(
+    const part = checked.openPartWithKey(
       setting,
       complaint.key,
       complaint.dealer,
       recipient.id,
       complaint.sealed,
     )
-    return !dealt.check(setting, recipient.id, part, state.challenge, opening)
+    return !checked.check(setting, complaint.dealer, recipient.id, part, state.challenge, opening)
   } catch (error) {
     if (error instanceof ConsiliumError) return false
     throw error

@@ -1,8 +1,16 @@
-import { toHex } from "@consilium/base/bytes"
+import { equalBytes, toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
 import { milliseconds } from "@consilium/base/units"
 import { parameterHash } from "@consilium/learning/model-file"
-import type { Attempt, LeaderContext, LeaderEffect, LeaderState, Progress } from "./leader-state.js"
+import type {
+  Attempt,
+  Collecting,
+  LeaderContext,
+  LeaderEffect,
+  LeaderState,
+  Pending,
+  Progress,
+} from "./leader-state.js"
 import { nextHeader } from "./log.js"
 import { type Message, messageCodec, type RoundSpec, specDigest } from "./messages.js"
 import { modelFile } from "./model.js"
@@ -11,7 +19,8 @@ import { studyDigest } from "./study.js"
 import type { SumSetting } from "./sums/secure-sum.js"
 import { architectureOf } from "./training.js"
 
-export const timerName = (spec: RoundSpec, phase: string): string => `${phase}/${spec.round}/${spec.attempt}`
+export const timerName = ({ purpose, epoch, round, attempt }: RoundSpec, phase: string): string =>
+  purpose === "keys" ? `${phase}/epoch/${epoch}` : `${phase}/${round}/${attempt}`
 
 /** One step of the leader under way: the log as it grows, and the effects in their order. */
 export class Turn {
@@ -28,8 +37,8 @@ export class Turn {
 
   /** The progress of the state that a turn ends in, with the log as the turn has left it. */
   progressOf(state: LeaderState): Progress {
-    const { log, unshown, directory, nextRoster } = this.progress
-    return { ...state.progress, log, unshown, directory, nextRoster }
+    const { log, unshown, directory, nextRoster, keys, rotation } = this.progress
+    return { ...state.progress, log, unshown, directory, nextRoster, keys, rotation }
   }
 
   /** Appends an event to the log. */
@@ -73,38 +82,114 @@ const adoptRoster = (turn: Turn, signed: Uint8Array): void => {
   if (gone.length > 0) turn.tell(`${names(gone)} left the study`)
 }
 
-/** Starts an attempt at a round from the current model. A new roster begins with a round, never with a redone one. */
+/**
+ * Starts an attempt at a round from the current model, under keys that may be used. A new roster begins with a round, never
+ * with a redone one.
+ */
 export const announce = (turn: Turn, round: number, attempt: number): LeaderState => {
   if (turn.progress.nextRoster !== null && attempt === 1) adoptRoster(turn, turn.progress.nextRoster)
+  const due = ceremonyDue(turn, attempt)
+  if (due !== null) {
+    turn.tell(`facilities deal new keys before round ${round}: ${due}`)
+    return announceKeys(turn, { round, attempt }, 1)
+  }
   const { study, directory } = turn.context
-  const parameters = turn.progress.parameters
+  const { parameters, keys } = turn.progress
   const spec: RoundSpec = {
     study: studyDigest(study),
     round,
     attempt,
-    epoch: 0,
+    purpose: "update",
+    epoch: keys.epoch,
     roster: directory.digest,
     model: parameterHash(architectureOf(study), parameters),
   }
-  turn.say({ type: "announce", spec, model: modelFile(study, parameters, round - 1) })
-  turn.timer(spec, "collecting", study.deadlines.collect)
+  const dealers = keys.current?.dealers ?? null
+  const out = new Map<string, string>()
+  if (dealers !== null) {
+    turn.progress = { ...turn.progress, keys: withOpening(keys) }
+    const among = new Set(dealers.map(toHex))
+    for (const { id } of directory.facilities) if (!among.has(toHex(id))) out.set(toHex(id), "keys/left-out")
+  }
+  turn.say({ type: "announce", spec, model: modelFile(study, parameters, round - 1), members: dealers })
+  return begin(turn, spec, out)
+}
+
+const begin = (turn: Turn, spec: RoundSpec, out: Attempt["out"]): Collecting => {
+  turn.timer(spec, "collecting", turn.context.study.deadlines.collect)
   return {
     phase: "collecting",
     progress: turn.progress,
-    attempt: { spec, digest: specDigest(spec), startedAt: turn.at, out: new Map() },
+    attempt: { spec, digest: specDigest(spec), startedAt: turn.at, out },
     submissions: new Map(),
     regions: new Map(),
+    direct: new Map(),
   }
 }
 
-/** Ends an attempt without a sum: the next one follows, or the study is aborted. */
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** Why facilities must deal new keys before this attempt, or null if they need none or have what they need. */
+const ceremonyDue = (turn: Turn, attempt: number): string | null => {
+  const { study, directory } = turn.context
+  const { current } = turn.progress.keys
+  if (study.keys === null) return null
+  if (current === null) return "the study has none yet"
+  if (!equalBytes(current.roster, directory.digest)) return "the roster has changed"
+  if (current.openings >= study.keys.openings)
+    return `those of this epoch have opened ${current.openings} sums`
+  // the rest can wait for the next round: a redone one goes on under the keys it began with
+  if (attempt > 1) return null
+  if (turn.at >= current.since + study.keys.days * DAY_MS)
+    return `those of this epoch are ${study.keys.days} days old`
+  return turn.progress.rotation
+}
+
+const withOpening = (keys: Progress["keys"]): Progress["keys"] => ({
+  ...keys,
+  current: keys.current && { ...keys.current, openings: keys.current.openings + 1 },
+})
+
+/** Starts a ceremony, after which `next` is announced. Every ceremony is for an epoch of its own, held or not. */
+export const announceKeys = (turn: Turn, next: Pending, attempt: number): LeaderState => {
+  const { study, directory } = turn.context
+  const { keys } = turn.progress
+  turn.progress = {
+    ...turn.progress,
+    rotation: null,
+    keys: { ...keys, epoch: keys.epoch + 1, pending: next },
+  }
+  const spec: RoundSpec = {
+    study: studyDigest(study),
+    round: next.round,
+    attempt,
+    purpose: "keys",
+    epoch: keys.epoch + 1,
+    roster: directory.digest,
+    model: new Uint8Array(32),
+  }
+  turn.say({ type: "announce", spec, model: new Uint8Array(0), members: null })
+  return begin(turn, spec, new Map())
+}
+
+/** Ends an attempt without a sum or without keys: the next one follows, or the study is aborted. */
 export const voidAttempt = (turn: Turn, attempt: Attempt, reason: string): LeaderState => {
   const { study, me } = turn.context
-  const { round, attempt: number } = attempt.spec
+  const { round, attempt: number, purpose, epoch } = attempt.spec
+  const ceremony = purpose === "keys"
   turn.say({ type: "void", spec: attempt.digest, reason })
-  turn.tell(`round ${round}, attempt ${number} is void: ${reason}`)
-  if (number < study.attempts) return announce(turn, round, number + 1)
-  const why = `Round ${round} failed ${number} times; the last time: ${reason}.`
+  turn.tell(
+    ceremony
+      ? `the key ceremony of epoch ${epoch} is void: ${reason}`
+      : `round ${round}, attempt ${number} is void: ${reason}`,
+  )
+  const { pending } = turn.progress.keys
+  if (number < study.attempts)
+    return ceremony && pending !== null
+      ? announceKeys(turn, pending, number + 1)
+      : announce(turn, round, number + 1)
+  const what = ceremony ? `The key ceremony before round ${round}` : `Round ${round}`
+  const why = `${what} failed ${number} times; the last time: ${reason}.`
   turn.record("aborted", me.id, new Uint8Array(0))
   turn.say({ type: "ended", reason: why, head: null })
   turn.effects.push({ type: "ended" })
@@ -122,7 +207,8 @@ export const answered = (turn: Turn, attempt: Attempt, answers: ReadonlyMap<stri
 /** What the parties to this attempt's sum agree on. */
 export const settingOf = (turn: Turn, attempt: Attempt): SumSetting => {
   const { study, directory, suite } = turn.context
-  return { study, directory, spec: attempt.digest, suite }
+  const { epoch, attempt: number } = attempt.spec
+  return { study, directory, spec: attempt.digest, epoch, attempt: number, suite }
 }
 
 /** Values in the order of their keys: the fixed order of everything that is listed. */

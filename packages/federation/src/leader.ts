@@ -14,7 +14,17 @@ import {
   signsFinalHead,
   withPartial,
 } from "./leader-closing.js"
-import { collected, lockList, withoutFacility, withRegion, withSubmission } from "./leader-collecting.js"
+import {
+  collected,
+  isDirect,
+  lockList,
+  withDirectUpdate,
+  withoutFacility,
+  withRegion,
+  withSubmission,
+} from "./leader-collecting.js"
+import { finishTest, noteLeftOut, rotate, testedIfComplete, withTest } from "./leader-keys.js"
+import { answersLedgers, tellLedger } from "./leader-ledgers.js"
 import { release } from "./leader-release.js"
 import {
   challengedIfComplete,
@@ -25,19 +35,23 @@ import {
 } from "./leader-shares.js"
 import {
   type Attempt,
+  type Collecting,
   type LeaderContext,
   type LeaderEffect,
   type LeaderEvent,
   type LeaderState,
   serverOptimiserOf,
 } from "./leader-state.js"
+import { stop } from "./leader-stop.js"
 import { announce, Turn, timerName } from "./leader-turn.js"
 import { emptyHead } from "./log.js"
 import { addTraffic, certificateDigest, type MessageOf, noTraffic } from "./messages.js"
 import { initialModel } from "./model.js"
+import { fitsSubgroups } from "./reporting.js"
 import { checkSuccession, openRoster, type Participant } from "./roster.js"
-import { checkStudy, parameterCount, studyAmong, studyDigest } from "./study.js"
-import { protectionOf } from "./sums/protections.js"
+import { parameterCount, studyDigest } from "./study.js"
+import { checkStudyAmong } from "./study-tree.js"
+import { schemeOf } from "./sums/protections.js"
 
 interface Step {
   readonly state: LeaderState
@@ -53,8 +67,11 @@ export const startLeader = (context: LeaderContext): LeaderState => ({
     unshown: [],
     parameters: initialModel(context.study),
     server: startServer(serverOptimiserOf(context.study), parameterCount(context.study)),
+    keys: { epoch: 0, current: null, pending: null },
+    rotation: null,
     closed: [],
     received: noTraffic,
+    direct: noTraffic,
   },
 })
 
@@ -65,7 +82,12 @@ export const startLeader = (context: LeaderContext): LeaderState => ({
 export const stepLeader = (given: LeaderContext, state: LeaderState, event: LeaderEvent): Step => {
   const context = { ...given, directory: state.progress.directory }
   if (event.type === "received") {
-    const progress = { ...state.progress, received: addTraffic(state.progress.received, event.traffic) }
+    const { received, direct } = state.progress
+    const progress = {
+      ...state.progress,
+      received: addTraffic(received, event.traffic),
+      direct: isDirect(context, event.from) ? addTraffic(direct, event.traffic) : direct,
+    }
     return { state: { ...state, progress }, effects: [] }
   }
   const turn = new Turn(context, state.progress, event.at)
@@ -83,8 +105,17 @@ export const stepLeader = (given: LeaderContext, state: LeaderState, event: Lead
     case "roster":
       next = withNextRoster(turn, state, event.signed)
       break
+    case "rotate":
+      next = rotate(turn, state, event)
+      break
     case "release":
       next = release(turn, state, event)
+      break
+    case "stop":
+      next = stop(turn, state, event)
+      break
+    case "ledger-found":
+      next = tellLedger(turn, state, event)
       break
     case "refused":
       turn.record(`security:${event.code}`, event.about, event.evidence)
@@ -121,7 +152,7 @@ const withNextRoster = (turn: Turn, state: LeaderState, signed: Uint8Array): Lea
         "identity/bad-roster",
         `Roster ${next.roster.version} does not come after roster ${waiting.roster.version}, which waits for the next round.`,
       )
-    checkStudy(studyAmong(study, next.facilities.length), next.facilities.length)
+    checkStudyAmong(study, next.roster.participants)
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error
     turn.record(`security:${error.code}`, turn.context.me.id, sha256(signed))
@@ -144,6 +175,7 @@ const onRefusal = (
   const out = new Map(state.attempt.out).set(toHex(from.id), refusal.code)
   const next = { ...state, attempt: { ...state.attempt, out } }
   turn.tell(`${from.name} refused in ${state.phase}: ${refusal.code}: ${refusal.reason}`)
+  noteLeftOut(turn, from, refusal)
   switch (next.phase) {
     case "collecting":
       return collected(turn, next)
@@ -151,6 +183,8 @@ const onRefusal = (
       return challengedIfComplete(turn, next)
     case "challenged":
       return proposeIfComplete(turn, next)
+    case "testing":
+      return testedIfComplete(turn, next)
     case "certifying":
       return certifyIfComplete(turn, next)
     case "opening":
@@ -158,6 +192,19 @@ const onRefusal = (
     case "validating":
       return closeIfComplete(turn, next)
   }
+}
+
+/** An update that a facility sent again is not taken, nor logged, a second time. */
+const onDirectUpdate = (
+  turn: Turn,
+  state: Collecting,
+  event: OnMessage,
+  message: MessageOf<"update">,
+): LeaderState => {
+  const next = withDirectUpdate(turn, state, event.from, message)
+  if (next === state) return dropped(turn, state, event)
+  turn.record(message.type, event.from.id, event.envelope)
+  return collected(turn, next)
 }
 
 /** Leaves a message without effect: it came at the wrong time, or from somebody who has left the study. */
@@ -176,9 +223,11 @@ const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderStat
   const about =
     message.type === "submit"
       ? message.submission.spec
-      : "spec" in message && message.spec instanceof Uint8Array
-        ? message.spec
-        : null
+      : message.type === "update"
+        ? message.submission.submission.spec
+        : "spec" in message && message.spec instanceof Uint8Array
+          ? message.spec
+          : null
   if (about !== null && (!("attempt" in state) || !equalBytes(about, state.attempt.digest)))
     return wrongPhase()
   switch (message.type) {
@@ -187,16 +236,25 @@ const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderStat
         state.phase !== "collecting" ||
         from.role !== "facility" ||
         state.attempt.out.has(toHex(from.id)) ||
-        protectionOf(turn.context.study).added !== null
+        schemeOf(turn.context.study, state.attempt.spec).added !== null
       )
         return wrongPhase()
       return collected(turn, accept({ ...state, submissions: withSubmission(turn, state, from, message) }))
+    case "update":
+      if (
+        state.phase !== "collecting" ||
+        !isDirect(turn.context, from) ||
+        state.attempt.out.has(toHex(from.id)) ||
+        schemeOf(turn.context.study, state.attempt.spec).added === null
+      )
+        return wrongPhase()
+      return onDirectUpdate(turn, state, event, message)
     case "region":
       if (
         state.phase !== "collecting" ||
         from.role !== "fog" ||
         state.regions.has(toHex(from.id)) ||
-        protectionOf(turn.context.study).added === null
+        schemeOf(turn.context.study, state.attempt.spec).added === null
       )
         return wrongPhase()
       return collected(turn, accept(withRegion(turn, state, from, message)))
@@ -224,6 +282,9 @@ const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderStat
         turn,
         accept({ ...state, verdicts: new Map(state.verdicts).set(toHex(from.id), message) }),
       )
+    case "key-tested":
+      if (state.phase !== "testing" || from.role !== "facility") return wrongPhase()
+      return testedIfComplete(turn, accept({ ...state, tested: withTest(state, from, message) }))
     case "signature":
       if (
         state.phase !== "certifying" ||
@@ -274,11 +335,20 @@ const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderStat
           "identity/bad-signature",
           `The signature of ${from.name} over the final head is not valid.`,
         )
+      if (message.subgroups !== null && !fitsSubgroups(turn.context.study, message.subgroups))
+        throw new ConsiliumError(
+          "round/unexpected",
+          `${from.name} reports other groups of patients than the study has.`,
+        )
       const finals = new Map(state.finals).set(toHex(from.id), message)
       accept(state)
       return finishIfComplete(turn, { ...state, finals })
     }
     case "security":
+      return accept(state)
+    case "ledger-asked":
+      if (!answersLedgers(state) || from.role !== "facility") return wrongPhase()
+      turn.effects.push({ type: "find-ledger", facility: from.id, nonce: message.nonce })
       return accept(state)
     default:
       throw new ConsiliumError("round/unexpected", `A message of type ${message.type} is not for the leader.`)
@@ -294,6 +364,8 @@ const onDeadline = (turn: Turn, state: InAttempt): LeaderState => {
       return publishOpenings(turn, state)
     case "challenged":
       return proposeChecked(turn, state)
+    case "testing":
+      return finishTest(turn, state)
     case "certifying":
       return certify(turn, state)
     case "opening":

@@ -7,6 +7,7 @@ import {
   fixedBytes,
   list,
   nullable,
+  oneOf,
   record,
   sortedBy,
   text,
@@ -17,7 +18,9 @@ import {
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
+import { ledgerHeadCodec } from "./ledger-chain.js"
 import { headerList } from "./log.js"
+import { subgroupReportCodec } from "./reporting.js"
 import { MAX_PARTICIPANTS, type Participant, signedRosterBytes } from "./roster.js"
 import type { CryptoSuite } from "./suite.js"
 
@@ -40,11 +43,13 @@ export const roundSpecCodec = record({
   study: fixedBytes(32),
   round: u32,
   attempt: u16,
-  /** Key and committee period; 0 while a study has no key ceremony. */
+  /** A round's updates, or a ceremony in which facilities deal the keys of a new epoch before that round. */
+  purpose: oneOf("update", "keys"),
+  /** Key and committee period; 0 in a study without keys. */
   epoch: u32,
   /** Digest of the roster that the attempt is among. */
   roster: fixedBytes(32),
-  /** Parameter hash of the model the round starts from. */
+  /** Parameter hash of the model the round starts from; zeros in a ceremony, which no model depends on. */
   model: fixedBytes(32),
 })
 export type RoundSpec = Encoded<typeof roundSpecCodec>
@@ -69,6 +74,8 @@ export const submissionCodec = record({
   direct: nullable(fixedBytes(32)),
   /** Digests of the sealed parts, by recipient. */
   parts: sortedBy(partCodec, (p) => p.recipient, MAX_PARTICIPANTS),
+  /** The facility's privacy ledger up to and with the charge for this update; null in a study without privacy. */
+  ledger: nullable(ledgerHeadCodec),
 })
 export type Submission = Encoded<typeof submissionCodec>
 export const submissionDigest = (submission: Submission): Digest =>
@@ -163,14 +170,40 @@ export const cosignedHeadCodec = record({
 })
 export type CosignedHead = Encoded<typeof cosignedHeadCodec>
 
+/** What shows that a facility's privacy ledger had a certain head once: the facility itself signed it. */
+export const ledgerEvidenceCodec = record({
+  /** The roster, with its study, that the submission was made among, as the authority signed it. */
+  roster: signedRosterBytes,
+  submission: signedSubmissionCodec,
+  /** The certificate of the list that holds the submission; null if it was not certified. */
+  certificate: nullable(cosignedHeadCodec),
+})
+export type LedgerEvidence = Encoded<typeof ledgerEvidenceCodec>
+
+/** Facilities in the order of their ids. */
+const idList = sortedBy(fixedBytes(16), (id) => id, MAX_PARTICIPANTS)
+
 /** Everything one participant says to another. */
 export const messageCodec = variant({
   // leader to everyone
-  announce: record({ spec: roundSpecCodec, model: modelBytes }),
+  announce: record({
+    spec: roundSpecCodec,
+    /** Empty in a ceremony. */
+    model: modelBytes,
+    /** Facilities whose keys the epoch has, where it has any: only their updates can be opened. */
+    members: nullable(idList),
+  }),
   lock: record({ spec: fixedBytes(32), submissions: list(signedSubmissionCodec, MAX_PARTICIPANTS) }),
   openings: record({ spec: fixedBytes(32), openings: list(openingCodec, MAX_PARTICIPANTS) }),
   propose: record({ proposal: proposalCodec, submissions: list(signedSubmissionCodec, MAX_PARTICIPANTS) }),
-  certificate: record({ proposal: proposalCodec, signatures: signatureList }),
+  certificate: record({
+    proposal: proposalCodec,
+    signatures: signatureList,
+    /** The facilities that are to open; empty where any may, or nobody needs to. */
+    openers: idList,
+  }),
+  /** In a ceremony: whose keys are to be tested, and by whom. */
+  "key-test": record({ spec: fixedBytes(32), dealers: idList, openers: idList }),
   candidate: record({ spec: fixedBytes(32), model: modelBytes }),
   void: record({ spec: fixedBytes(32), reason: text(1024) }),
   closed: record({ spec: fixedBytes(32), accepted: fixedBytes(32) }),
@@ -178,6 +211,9 @@ export const messageCodec = variant({
   ended: record({ reason: text(1024), head: nullable(cosignedHeadCodec) }),
   /** The authority's next roster: it holds from the next announcement on. */
   roster: record({ signed: signedRosterBytes }),
+  // leader to one facility
+  /** The newest head that it knows of the facility's privacy ledger, and the newest certified one. */
+  "ledger-known": record({ nonce: fixedBytes(32), evidence: list(ledgerEvidenceCodec, 2) }),
   // facility to its parent, to another facility, to the leader
   update: record({ submission: signedSubmissionCodec, payload: bytes(MAX_PAYLOAD) }),
   share: record({ spec: fixedBytes(32), sealed: bytes(MAX_PAYLOAD) }),
@@ -190,16 +226,30 @@ export const messageCodec = variant({
     good: sortedBy(fixedBytes(16), (id) => id, MAX_PARTICIPANTS),
     complaints: list(complaintCodec, MAX_COMPLAINTS),
   }),
+  /** A dealer's encryption of zero, and an opener's answer about every dealer. */
+  "key-tested": record({
+    spec: fixedBytes(32),
+    test: nullable(bytes(MAX_PAYLOAD)),
+    answers: sortedBy(
+      record({ dealer: fixedBytes(16), opening: bytes(MAX_PAYLOAD) }),
+      (answer) => answer.dealer,
+      MAX_PARTICIPANTS,
+    ),
+  }),
   signature: record({ digest: fixedBytes(32), signature: fixedBytes(64) }),
   partial: record({ digest: fixedBytes(32), sealed: bytes(MAX_PAYLOAD) }),
   report: record({ spec: fixedBytes(32), metrics: nullable(metricsCodec) }),
   "final-report": record({
     global: nullable(metricsCodec),
     personal: nullable(metricsCodec),
+    /** The last model by the study's groups of patients; null from a facility that sends no figures, or where none are declared. */
+    subgroups: nullable(subgroupReportCodec),
     /** Signature over the final head; null from a facility that could not follow the log. */
     head: nullable(fixedBytes(64)),
   }),
   refusal: refusalCodec,
+  /** Asks the leader what it knows of this facility's privacy ledger, over all studies. */
+  "ledger-asked": record({ nonce: fixedBytes(32) }),
   // fog to leader
   region: record({
     spec: fixedBytes(32),
@@ -263,5 +313,10 @@ export const trafficOf = (message: Message, bodyBytes: number): Traffic => {
   if (message.type === "region") return split("update", message.sum.length)
   if (message.type === "share") return split("relayed", message.sealed.length)
   if (message.type === "partial") return split("opening", message.sealed.length)
+  if (message.type === "key-tested")
+    return split(
+      "opening",
+      message.answers.reduce((sum, { opening }) => sum + opening.length, message.test?.length ?? 0),
+    )
   return { ...noTraffic, metadata: bodyBytes }
 }

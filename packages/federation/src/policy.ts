@@ -56,7 +56,7 @@ export interface WorkingHours {
 export const DEFAULT_POLICY: LocalPolicy = {
   smallestCohort: 3,
   colluders: 1,
-  protections: ["shamir"],
+  protections: ["ckks", "bfv", "masked", "shamir"],
   modelKinds: ["logistic-regression"],
   largestModel: 1_000_000,
   metrics: "none",

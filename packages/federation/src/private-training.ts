@@ -2,6 +2,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
 import type { Examples } from "@consilium/learning/data"
 import { gradient } from "@consilium/learning/logistic"
+import { addProximalGradient } from "@consilium/learning/proximal"
 import { settled } from "@consilium/learning/train"
 import { DpOptimizer } from "@consilium/privacy/dp-optimizer"
 import type { DpEvent } from "@consilium/privacy/events"
@@ -41,11 +42,16 @@ const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Array[] => 
  * patient's gradient clipped, the clipped sum on the whole-number grid, exact discrete Gaussian noise on it, and the
  * expected batch size as divisor. A step whose sample is empty takes its noise alone.
  *
- * Math:   w <- w - learningRate / (q N) (sum over the sample of clip_C(g_patient) + noise), `steps` times
+ * A proximal term is added to the noisy sum's mean, never to a patient's gradient. It is a function of the round's global
+ * model, which is public, and of the parameters so far, which are that model moved by noisy sums that are charged: it
+ * reads no row, so it costs nothing, and the clip bounds what a patient does to a step as if there were no such term.
+ *
+ * Math:   w <- w - learningRate (1 / (q N) (sum over the sample of clip_C(g_patient) + noise) + mu (w - w_global)),
+ *         `steps` times
  * Shape:  parameters: columns + 1; patients: one number per row
  * Units:  neighbours by adding or removing one patient, N as declared
  * Timing: depends on the rows, which are the facility's own
- * Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1
+ * Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1; the proximal term: Li et al. 2020, arXiv:1812.06127
  * @throws {ConsiliumError} "learning/no-examples" without rows; "learning/bad-examples" if patients and rows disagree;
  *   "learning/diverged" if a parameter overflows; "privacy/bad-parameter" if a number of the study is unusable
  */
@@ -72,6 +78,7 @@ export const trainPrivately = (work: PrivateTraining): PrivateResult => {
     // the ledger charges the steps at all orders; one order is enough to count them here
     accountant: new RdpAccountant({ orders: [2] }),
   })
+  const proximal = { mu: training.proximalMu, towards: work.parameters }
   for (let step = 0; step < training.steps; step++) {
     const gradients = Array.from(optimizer.nextBatch(), (patient) => {
       const rows = people[patient] as Uint32Array
@@ -79,7 +86,11 @@ export const trainPrivately = (work: PrivateTraining): PrivateResult => {
       gradient(parameters, examples, rows, mean)
       return mean.map((value) => value * rows.length)
     })
+    const pull = new Float64Array(parameters.length)
+    addProximalGradient(pull, parameters, proximal)
     optimizer.step(parameters, gradients)
+    for (let j = 0; j < pull.length; j++)
+      parameters[j] = (parameters[j] as number) - training.learningRate * (pull[j] as number)
   }
   return { parameters: settled(parameters), steps: optimizer.steps, event: optimizer.event }
 }

@@ -114,6 +114,10 @@ export const checkSuccession = (before: Directory, next: Directory): void => {
   }
 }
 
+/** Whom a role may talk to. */
+export const parentsOf = (role: Role): readonly Role[] =>
+  role === "facility" ? ["fog", "leader"] : role === "fog" ? ["leader"] : []
+
 /** Who is enrolled, who talks to whom. Immutable. */
 export class Directory {
   readonly roster: Roster
@@ -141,11 +145,11 @@ export class Directory {
     const children = new Map<string, Participant[]>()
     for (const p of roster.participants) {
       if (!equalBytes(p.id, participantId(p.name))) wrong(`The id of ${p.name} does not belong to its name.`)
-      const wanted = p.role === "facility" ? "fog" : p.role === "fog" ? "leader" : null
+      const allowed = parentsOf(p.role)
       const parent = p.parent === null ? undefined : this.#byId.get(toHex(p.parent))
-      if (wanted === null ? p.parent !== null : parent?.role !== wanted)
+      if (allowed.length === 0 ? p.parent !== null : parent === undefined || !allowed.includes(parent.role))
         wrong(
-          `The ${p.role} ${p.name} must have ${wanted === null ? "no parent" : `a ${wanted} as its parent`}.`,
+          `The ${p.role} ${p.name} must have ${allowed.length === 0 ? "no parent" : `a ${allowed.join(" or the ")} as its parent`}.`,
         )
       if (parent) children.set(toHex(parent.id), [...(children.get(toHex(parent.id)) ?? []), p])
     }

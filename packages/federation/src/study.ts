@@ -17,16 +17,19 @@ import {
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
+import { dataProblem, studyDataCodec } from "./data-plan.js"
 import { isPrivate, privacyProblem, studyPrivacyCodec } from "./privacy-plan.js"
+import { reportingProblem, studyReportingCodec } from "./reporting.js"
 
 /**
  * What is trained and under which rules. Fixed for the whole study and signed by the authority together with the
  * roster, so a round's announcement names the study by digest and can change none of it.
  */
-export const protectionCodec = oneOf("plain", "shamir")
+export const PROTECTIONS = ["plain", "shamir", "ckks", "bfv", "masked"] as const
+export const protectionCodec = oneOf(...PROTECTIONS)
 export type Protection = Encoded<typeof protectionCodec>
 
-export const strategyCodec = oneOf("fedavg", "fedadam", "fedyogi", "fedadagrad")
+export const strategyCodec = oneOf("fedavg", "fedadam", "fedyogi", "fedadagrad", "fedavgm")
 export type Strategy = Encoded<typeof strategyCodec>
 
 const modelCodec = record({
@@ -35,7 +38,7 @@ const modelCodec = record({
   features: list(text(64), 4096),
 })
 
-const trainingCodec = record({
+const trainingFields = {
   loss: oneOf("binary-cross-entropy"),
   optimiser: oneOf("sgd"),
   learningRate: f64,
@@ -45,11 +48,17 @@ const trainingCodec = record({
   /** Local steps after the last round, on the facility's own copy of the model; 0 for none. */
   fineTuneSteps: u32,
   fineTuneLearningRate: f64,
+}
+const trainingCodec = record({
+  ...trainingFields,
+  /** Weight of the proximal term that holds local steps near the round's global model, mu of FedProx; 0 for none. */
+  proximalMu: f64,
 })
 
 const serverCodec = record({
   strategy: strategyCodec,
   learningRate: f64,
+  /** Decay of what is remembered of the updates; with fedavgm its momentum. */
   beta1: f64,
   beta2: f64,
   tau: f64,
@@ -75,6 +84,13 @@ const cohortCodec = record({
   colluders: u16,
 })
 
+const keysCodec = record({
+  /** Openings after which facilities deal new keys, K. */
+  openings: u32,
+  /** Days after which they do, D. */
+  days: u16,
+})
+
 const deadlinesCodec = record({
   /** Milliseconds for training and sending, and for every other answer. */
   collect: u32,
@@ -94,8 +110,12 @@ export const studyCodec = record({
   /** Most attempts at one round before the study is aborted. */
   attempts: u16,
   protection: protectionCodec,
+  /** How long an epoch's keys are used, where the protection needs any; null where it does not. */
+  keys: nullable(keysCodec),
   cohort: cohortCodec,
   validation: oneOf("off", "report"),
+  /** What is told of the last model beside its figures on everybody held out. */
+  reporting: studyReportingCodec,
   deadlines: deadlinesCodec,
   /** Set in demos and simulations: every secret follows from it, and the study is marked `insecure-seed`. */
   insecureSeed: nullable(u53),
@@ -103,6 +123,8 @@ export const studyCodec = record({
   syntheticData: bool,
   /** Null: training adds no noise, and the model carries no bound on what it tells of one patient. */
   privacy: nullable(studyPrivacyCodec),
+  /** How tables become rows; null: rows that lack a value are left out, and the records' own form decides the rest. */
+  data: nullable(studyDataCodec),
 })
 export type Study = Encoded<typeof studyCodec>
 
@@ -126,29 +148,54 @@ const trainingView = record({
   quantisation: bytes(1 << 10),
   cohort: bytes(1 << 10),
 })
+/** What the training rules of every study are made of; further rules enter the digest where a study uses them. */
+const plainTrainingCodec = record(trainingFields)
+const proximalTrainingView = record({ training: fixedBytes(32), proximalMu: f64 })
 /** A study without privacy has the digest, and so the random streams, that it had before there was any. */
 const privateTrainingView = record({ training: fixedBytes(32), privacy: bytes(1 << 18) })
+const preparedTrainingView = record({ training: fixedBytes(32), data: bytes(1 << 20) })
 
 /**
- * Digest of all that decides a facility's integers: model, training, rounding, noise and cohort rule, but not the protection
- * or the deadlines. Random streams for training are bound to it, so the choice of protection never changes the model.
+ * Digest of all that decides a facility's integers: model, training, rounding, noise, preparation of tables and cohort rule,
+ * but not the protection or the deadlines. Random streams for training are bound to it, so the choice of protection never changes the model.
  */
 export const trainingDigest = (study: Study): Digest => {
+  const training = noisyTrainingDigest(study)
+  if (study.data === null) return training
+  const data = encode(studyDataCodec, study.data)
+  return hash("study-prepared-training", encode(preparedTrainingView, { training, data }))
+}
+
+const noisyTrainingDigest = (study: Study): Digest => {
+  const training = localTrainingDigest(study)
+  if (study.privacy === null) return training
+  const privacy = encode(studyPrivacyCodec, study.privacy)
+  return hash("study-private-training", encode(privateTrainingView, { training, privacy }))
+}
+
+const localTrainingDigest = (study: Study): Digest => {
+  const { proximalMu } = study.training
   const training = hash(
     "study-training",
     encode(trainingView, {
       nonce: study.nonce,
       model: encode(modelCodec, study.model),
-      training: encode(trainingCodec, study.training),
+      training: encode(plainTrainingCodec, study.training),
       server: encode(serverCodec, study.server),
       quantisation: encode(quantisationCodec, study.quantisation),
       cohort: encode(cohortCodec, study.cohort),
     }),
   )
-  if (study.privacy === null) return training
-  const privacy = encode(studyPrivacyCodec, study.privacy)
-  return hash("study-private-training", encode(privateTrainingView, { training, privacy }))
+  if (proximalMu === 0) return training
+  return hash("study-proximal-training", encode(proximalTrainingView, { training, proximalMu }))
 }
+
+/**
+ * What the study's way of training and joining updates is called: FedProx is averaging with a proximal term; with
+ * another server rule the term is told of apart.
+ */
+export const strategyName = ({ server, training }: Pick<Study, "server" | "training">): string =>
+  server.strategy === "fedavg" && training.proximalMu > 0 ? "fedprox" : server.strategy
 
 /** Parameters of the model: one weight per feature and the bias. */
 export const parameterCount = (study: Study): number => study.model.features.length + 1
@@ -162,6 +209,29 @@ export const COORDINATE_LIMIT = 2 ** 15 - 1
 
 /** Largest honest magnitude of one protected value, B_u. */
 export const valueBound = (study: Study): number => COORDINATE_LIMIT * study.quantisation.largestWeight
+
+/** Whether facilities deal keys before they train under a protection. */
+export const isKeyed = ({ protection }: Pick<Study, "protection">): boolean =>
+  protection === "ckks" || protection === "bfv"
+
+/** Whether a protection computes sums in a lattice, for which there must be parameters. */
+export const isLattice = (study: Pick<Study, "protection">): boolean =>
+  isKeyed(study) || study.protection === "masked"
+
+/** Most polynomials that the keys of one epoch may open, ceremony included. */
+const MOST_POLYNOMIALS = 10_900
+const MOST_OPENINGS = 500
+
+/** The lifetime that keys get where a study names none: as many openings as flooding is cheap for, at most 500, and 30 days. */
+export const defaultKeys = (
+  study: Pick<Study, "protection" | "model" | "quantisation">,
+  facilities: number,
+): Study["keys"] => {
+  if (!isKeyed(study)) return null
+  const values = study.model.features.length + (study.quantisation.weights === "exact" ? 2 : 1)
+  const openings = Math.floor((MOST_POLYNOMIALS - facilities) / Math.max(1, Math.ceil(values / 4096)))
+  return { openings: Math.max(1, Math.min(MOST_OPENINGS, openings)), days: 30 }
+}
 
 /** Facilities whose signatures make a certificate: more than (n + c) / 2. Two certificates share an honest signer. */
 export const quorum = (study: Study, facilities: number): number =>
@@ -256,6 +326,11 @@ export const checkStudy = (study: Study, facilities: number): void => {
     "Set training.fineTuneLearningRate.",
   )
   need(
+    training.proximalMu >= 0 && training.proximalMu * training.learningRate <= 1,
+    `A proximal mu of ${training.proximalMu} at the learning rate ${training.learningRate} steps past the model it draws towards.`,
+    "Set training.proximal_mu to 0 or more, and to at most 1 / training.learning_rate.",
+  )
+  need(
     q.clipNorm > 0 &&
       q.fractionBits >= 1 &&
       q.fractionBits <= 30 &&
@@ -273,6 +348,19 @@ export const checkStudy = (study: Study, facilities: number): void => {
     `${facilities} facilities of weight up to ${q.largestWeight} sum to ${valueBound(study) * facilities}, beyond 31 bits.`,
     "Lower quantisation.largestWeight.",
   )
-  const problem = isPrivate(study) ? privacyProblem(study) : null
+  need(
+    isKeyed(study) === (study.keys !== null),
+    isKeyed(study)
+      ? `Sums under ${study.protection} need keys, and the study says nothing of how long they last.`
+      : `The study names a lifetime of keys, and ${study.protection} has none.`,
+    "Set keys.openings and keys.days for ckks and bfv, and leave keys out otherwise.",
+  )
+  need(
+    study.keys === null || (study.keys.openings >= 1 && study.keys.days >= 1),
+    "Keys that open nothing, or last no day, are of no use.",
+    "Set keys.openings and keys.days to 1 or more.",
+  )
+  const problem =
+    dataProblem(study) ?? reportingProblem(study) ?? (isPrivate(study) ? privacyProblem(study) : null)
   if (problem !== null) need(false, problem.message, problem.remedy)
 }

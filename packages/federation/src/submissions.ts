@@ -1,5 +1,28 @@
+import { ConsiliumError } from "@consilium/base/errors"
 import { hash } from "@consilium/base/hash"
-import { type SignedSubmission, submissionDigest } from "./messages.js"
+import { type RoundSpec, type SignedSubmission, type Submission, submissionDigest } from "./messages.js"
+import { isPrivate } from "./privacy-plan.js"
+import type { Participant } from "./roster.js"
+import type { Study } from "./study.js"
+
+/**
+ * An update in a study with differential privacy names the ledger that it is charged to; no other submission names one.
+ * @throws {ConsiliumError} "privacy/no-ledger-head"
+ */
+export const checkLedgerNamed = (
+  study: Study,
+  { name }: Participant,
+  { ledger }: Submission,
+  purpose: RoundSpec["purpose"] = "update",
+): void => {
+  if ((ledger !== null) === (purpose === "update" && isPrivate(study))) return
+  throw new ConsiliumError(
+    "privacy/no-ledger-head",
+    ledger === null
+      ? `An update of ${name} in a study with differential privacy does not say where its charge stands in the privacy ledger.`
+      : `A submission of ${name} names a privacy ledger although it costs no privacy.`,
+  )
+}
 
 /** The challenge for a list: it depends on every digest, so no dealer knew it when it dealt. */
 export const challengeFor = (spec: Uint8Array, listed: ReadonlyMap<string, SignedSubmission>): Uint8Array =>

@@ -62,15 +62,17 @@ const trainSteps = (
     const { patients = [] } = work
     return { ...trainPrivately({ study, parameters, examples, patients, random }), cursor }
   }
+  const { steps, batchSize, learningRate, proximalMu } = study.training
   return trainLocally({
     architecture: architectureOf(study),
     parameters,
     examples,
-    steps: study.training.steps,
-    batchSize: study.training.batchSize,
-    learningRate: study.training.learningRate,
+    steps,
+    batchSize,
+    learningRate,
     cursor,
     random: roundStream(study, spec, secret, "batches"),
+    proximal: { mu: proximalMu, towards: parameters },
   })
 }
 
@@ -97,7 +99,10 @@ export const trainRound = (
   return { values: weigh(rounded, weights, examples.rows, largestWeight), cursor: trained.cursor }
 }
 
-/** A facility's own copy of the final model after further steps on its own records; it never leaves the facility. */
+/**
+ * A facility's own copy of the final model after further steps on its own records; it never leaves the facility. It is to
+ * suit this facility, so no proximal term holds it near the common model.
+ */
 export const fineTune = (work: LocalRound): Float64Array =>
   trainLocally({
     architecture: architectureOf(work.study),

@@ -226,6 +226,7 @@ describe("the end of a log", () => {
         type: "final-report",
         global: null,
         personal: null,
+        subgroups: null,
         head: sign(finalHeadDigest(studyDigest(study), seq, hash)),
       }
       const envelope = pack(studyDigest(study), id, outcome.directory.leader.id, message, sign)

@@ -12,6 +12,7 @@ const proposalOf = (names: readonly string[]): Proposal => ({
     study: new Uint8Array(32),
     round: 1,
     attempt: 1,
+    purpose: "update",
     epoch: 0,
     roster: new Uint8Array(32).fill(4),
     model: new Uint8Array(32).fill(1),

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest"
 import { startFacility, stepFacility } from "../src/facility.js"
 import { decodeFacility, encodeFacility } from "../src/facility-snapshot.js"
 import type { FacilityContext, FacilityEvent, FacilityState } from "../src/facility-state.js"
+import { emptyLedger } from "../src/ledger-chain.js"
 import type { RoundSpec } from "../src/messages.js"
 import { specDigest } from "../src/messages.js"
 import { initialModel, modelFile, modelHashOf } from "../src/model.js"
@@ -149,6 +150,7 @@ describe("what is charged once and what again", () => {
     study: studyDigest(study),
     round: 1,
     attempt,
+    purpose: "update",
     epoch: 0,
     roster: directory.digest,
     model: modelHashOf(study, parameters),
@@ -159,15 +161,27 @@ describe("what is charged once and what again", () => {
       type: "message",
       at: 1,
       from: directory.leader,
-      message: { type: "announce", spec: specOf(attempt), model: modelFile(study, parameters, 0) },
+      message: {
+        type: "announce",
+        spec: specOf(attempt),
+        model: modelFile(study, parameters, 0),
+        members: null,
+      },
     })
-  const trained = (state: FacilityState, attempt: number) =>
+  const justTrained = (state: FacilityState, attempt: number) =>
     step(state, {
       type: "trained",
       spec: specDigest(specOf(attempt)),
       values: Int32Array.of(1, 2, 3, attempt),
       secret: insecureSeededSecret("charged"),
     })
+  const entered = (state: FacilityState, attempt: number) => {
+    const { seq, hash: previous } = emptyLedger(me.id)
+    const place = { seq: seq + 1, previous, month: "2026-11" }
+    return step(state, { type: "entered", spec: specDigest(specOf(attempt)), place })
+  }
+  const trained = (state: FacilityState, attempt: number) =>
+    entered(justTrained(state, attempt).state, attempt)
   const voided = (state: FacilityState, attempt: number) =>
     step(state, {
       type: "message",
@@ -180,14 +194,16 @@ describe("what is charged once and what again", () => {
   const start = startFacility(context)
 
   it("[S20] the charge comes before what is sent", () => {
-    expect(types(trained(announce(start, 1).state, 1))).toEqual(["charge", "record", "send update"])
+    const waiting = justTrained(announce(start, 1).state, 1)
+    expect(types(waiting)).toEqual(["enter"])
+    expect(types(entered(waiting.state, 1))).toEqual(["charge", "record", "send update"])
   })
 
   it("the same integers protected again are not charged again, also after a restart", () => {
     const idle = voided(trained(announce(start, 1).state, 1).state, 1).state
     const snapshot = encodeFacility(idle)
     if (snapshot === null) throw new Error("A facility between attempts has a snapshot.")
-    for (const state of [idle, decodeFacility(snapshot, directory)]) {
+    for (const state of [idle, decodeFacility(snapshot, context, directory)]) {
       const again = announce(state, 2)
       expect(types(again)).toEqual(["record", "send update"])
       expect(again.state.memory.charges).toBe(1)
@@ -214,21 +230,33 @@ describe("what is charged once and what again", () => {
       challenge: new Uint8Array(32),
       listed: new Map(),
     }
-    const kept = trained(locked, 1)
+    const kept = justTrained(locked, 1)
     expect(types(kept)).toEqual([])
     expect(kept.state.memory.charges).toBe(0)
     const idle = voided(kept.state, 1).state
-    const sent = announce(idle, 2)
+    const waiting = announce(idle, 2)
+    expect(types(waiting)).toEqual(["enter"])
+    const sent = entered(waiting.state, 2)
     expect(types(sent)).toEqual(["charge", "record", "send update"])
     const resent = announce(voided(sent.state, 2).state, 3)
     expect(types(resent)).toEqual(["record", "send update"])
     expect(resent.state.memory.charges).toBe(1)
   })
 
+  it("a place in the ledger that comes when nothing waits for it is not used", () => {
+    const voidBefore = voided(justTrained(announce(start, 1).state, 1).state, 1).state
+    for (const state of [start, voidBefore, trained(announce(start, 1).state, 1).state]) {
+      const after = entered(state, 1)
+      expect(after.effects).toEqual([])
+      expect(after.state).toBe(state)
+    }
+  })
+
   it("a charge names the round, the model and what is spent with it", () => {
     const [charge] = trained(announce(start, 1).state, 1).effects
     if (charge?.type !== "charge") throw new Error("The first effect was to be a charge.")
-    const { event, model, ...rest } = charge.charge
+    const { event, model, place, ...rest } = charge.charge
+    expect(place).toEqual({ seq: 1, previous: emptyLedger(me.id).hash, month: "2026-11" })
     expect(equalBytes(model, modelHashOf(study, parameters))).toBe(true)
     expect(toHex(event).length).toBeGreaterThan(0)
     expect(rest).toEqual({

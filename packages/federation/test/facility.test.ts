@@ -44,6 +44,7 @@ const specOf = (change: Partial<RoundSpec> = {}): RoundSpec => ({
   study: studyDigest(study),
   round: 1,
   attempt: 1,
+  purpose: "update",
   epoch: 0,
   roster: directory.digest,
   model: modelHashOf(study, parameters),
@@ -53,6 +54,7 @@ const announcementOf = (spec: RoundSpec): Message => ({
   type: "announce",
   spec,
   model: modelFile(study, parameters, 0),
+  members: null,
 })
 const secret = insecureSeededSecret(1, "facility")
 const values = new Int32Array(valueCount(study)).fill(3)
@@ -89,6 +91,7 @@ const submissionOf = (name: string, of: RoundSpec = spec): SignedSubmission => {
     facility: participantId(name),
     direct: new Uint8Array(32).fill(1),
     parts: [],
+    ledger: null,
   }
   return { submission, signature: keysFor(name).sign(submissionMessage(submission)) }
 }
@@ -133,6 +136,7 @@ const certificateOf = (proposal: Proposal, signers = facilityNames(4).slice(1)):
     facility: participantId(name),
     signature: keysFor(name).sign(certificateDigest(proposal)),
   })),
+  openers: [],
 })
 
 describe("an announcement", () => {

@@ -61,6 +61,9 @@ describe("an undisturbed study", () => {
     {},
     { server: { strategy: "fedyogi", learningRate: 0.05 } },
     { server: { strategy: "fedadam", learningRate: 0.05 } },
+    { server: { strategy: "fedavgm", learningRate: 0.5, beta1: 0.9 } },
+    { training: { proximalMu: 0.5 } },
+    { training: { proximalMu: 2 }, server: { strategy: "fedyogi", learningRate: 0.05 } },
     { quantisation: { weights: "equal", largestWeight: 1 } },
     { cohort: { minCohort: 4, threshold: 4, colluders: 2 } },
   ] as const)("the protection does not change the model: %j", (changes) => {

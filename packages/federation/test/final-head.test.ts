@@ -9,6 +9,7 @@ import {
   type Message,
   type MessageOf,
   type Proposal,
+  type RoundSpec,
 } from "../src/messages.js"
 import { modelFile, modelHashOf } from "../src/model.js"
 import { Directory, openRoster, participantId, type Roster } from "../src/roster.js"
@@ -181,10 +182,11 @@ const shown = ({ heads, headers }: ReturnType<typeof chainOf>, from: number, to:
 })
 const finish = (head: MessageOf<"finish">["head"]): Message => ({ type: "finish", rounds: 2, model, head })
 const proposing = (context: FacilityContext, head: ReturnType<typeof shown>): Message => {
-  const spec = {
+  const spec: RoundSpec = {
     study: studyDigest(study),
     round: 2,
     attempt: 1,
+    purpose: "update",
     epoch: 0,
     roster: context.directory.digest,
     model: modelHashOf(study, new Float64Array(4)),
@@ -206,6 +208,7 @@ describe("a facility that joined later", () => {
     type: "announce",
     spec: (proposing(context, shown(main, 0, 1)) as MessageOf<"propose">).proposal.spec,
     model: modelFile(study, new Float64Array(4), 0),
+    members: null,
   }).state
 
   it("has seen nothing, and takes the first head with what leads to it", () => {
@@ -250,7 +253,12 @@ describe("at the end, a facility", () => {
   const context = contextOf("clinic-1", first)
   const start = startFacility(context)
   const finished = (state: FacilityState) => {
-    const step = stepFacility(context, state, { type: "finished", global: null, personal: null })
+    const step = stepFacility(context, state, {
+      type: "finished",
+      global: null,
+      personal: null,
+      subgroups: null,
+    })
     const [report] = step.effects.flatMap((effect) => (effect.type === "send" ? [effect.message] : []))
     return report as MessageOf<"final-report">
   }
@@ -360,11 +368,13 @@ describe("[S17] a roster that a facility is shown", () => {
         study: studyDigest(study),
         round: 1,
         attempt: 1,
+        purpose: "update",
         epoch: 0,
         roster,
         model: modelHashOf(study, parameters),
       },
       model: modelFile(study, parameters, 0),
+      members: null,
     })
     const old = tell(context, step.state, announcing(context.directory.digest))
     expect(codes(old.effects)).toEqual(["round/unexpected"])

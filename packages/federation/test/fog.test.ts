@@ -6,12 +6,12 @@ import {
   type MessageOf,
   noTraffic,
   type RoundSpec,
-  specDigest,
   submissionMessage,
 } from "../src/messages.js"
 import { studyDigest } from "../src/study.js"
-import { plainSum } from "../src/sums/plain.js"
+import { plainSum, readableBytes } from "../src/sums/plain.js"
 import { authorityKey, directoryOf, flipped, keysFor, spoiled, suite, testStudy } from "./members.js"
+import { settingOf } from "./sum-parties.js"
 
 const study = testStudy(4, { protection: "plain" })
 const directory = directoryOf(study, 4, 2)
@@ -21,21 +21,23 @@ const spec: RoundSpec = {
   study: studyDigest(study),
   round: 1,
   attempt: 1,
+  purpose: "update",
   epoch: 0,
   roster: directory.digest,
   model: new Uint8Array(32),
 }
-const setting = { study, directory, suite, spec: specDigest(spec) }
-const announce: Message = { type: "announce", spec, model: new Uint8Array(1) }
+const setting = settingOf(study, directory, spec)
+const announce: Message = { type: "announce", spec, model: new Uint8Array(1), members: null }
 
 const values = (fill: number): Int32Array => new Int32Array(5).fill(fill)
 const updateOf = (name: string, fill: number, change: object = {}): MessageOf<"update"> => {
-  const payload = plainSum.added?.protect(setting, values(fill)) as Uint8Array
+  const payload = readableBytes(values(fill))
   const submission = {
     spec: setting.spec,
     facility: directory.named(name).id,
     direct: sha256(payload),
     parts: [],
+    ledger: null,
     ...change,
   }
   return {
@@ -56,7 +58,9 @@ describe("a fog", () => {
     expect(first.effects).toEqual([])
     const last = tell(first.state, "clinic-3", updateOf("clinic-3", -10))
     const [region] = sent(last.effects) as [MessageOf<"region">]
-    expect(plainSum.combine(setting, [region.sum], [])).toEqual(Float64Array.from(values(-3)))
+    expect(plainSum.combine(setting, { cohort: [], openers: [] }, [region.sum], [])).toEqual(
+      Float64Array.from(values(-3)),
+    )
     expect(
       region.submissions.map(({ submission }) => directory.get(submission.facility).name).sort(),
     ).toEqual(["clinic-1", "clinic-3"])
@@ -138,7 +142,7 @@ describe("a fog", () => {
 
   it.each(["clinic-1", "clinic-2", "fog-2"])("does nothing that %s says in the leader's place", (name) => {
     const orders: readonly Message[] = [
-      { type: "announce", spec: { ...spec, attempt: 2 }, model: new Uint8Array(1) },
+      { type: "announce", spec: { ...spec, attempt: 2 }, model: new Uint8Array(1), members: null },
       { type: "candidate", spec: setting.spec, model: new Uint8Array(1) },
       { type: "ended", reason: "so it is", head: null },
     ]
@@ -151,7 +155,12 @@ describe("a fog", () => {
   it("takes an announcement once, in order, for its own study", () => {
     const first = tell(collecting, "clinic-1", updateOf("clinic-1", 7)).state
     expect(tell(first, "leader", announce).state).toBe(first)
-    const later: Message = { type: "announce", spec: { ...spec, round: 2 }, model: new Uint8Array(1) }
+    const later: Message = {
+      type: "announce",
+      spec: { ...spec, round: 2 },
+      model: new Uint8Array(1),
+      members: null,
+    }
     const second = tell(first, "leader", later).state
     expect(second).toMatchObject({ phase: "collecting", spec: { round: 2 }, updates: new Map() })
     expect(tell(second, "leader", announce).state).toBe(second)
@@ -159,6 +168,7 @@ describe("a fog", () => {
       type: "announce",
       spec: { ...spec, study: new Uint8Array(32), round: 3 },
       model: new Uint8Array(1),
+      members: null,
     }
     expect(tell(second, "leader", foreign).state).toBe(second)
   })

@@ -6,7 +6,7 @@ import type { SecretKey } from "@consilium/base/random"
 import { insecureSeededSecret } from "@consilium/base/testing"
 import { type BatchCursor, startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
-import type { Charge } from "../src/charge.js"
+import { type Charge, ledgerEntryOf } from "../src/charge.js"
 import { startFacility, stepFacility } from "../src/facility.js"
 import type {
   FacilityContext,
@@ -25,6 +25,7 @@ import {
 } from "../src/fog.js"
 import { startLeader, stepLeader } from "../src/leader.js"
 import type { LeaderContext, LeaderEffect, LeaderEvent, LeaderState } from "../src/leader-state.js"
+import { emptyLedger, type LedgerHead, ledgerHeadAfter } from "../src/ledger-chain.js"
 import { headerHash, type LogEntry } from "../src/log.js"
 import {
   type CosignedHead,
@@ -40,6 +41,7 @@ import type { LocalPolicy, Preparation } from "../src/policy.js"
 import { type Directory, EVERYONE, openRoster, type Participant } from "../src/roster.js"
 import { routeAt } from "../src/routing.js"
 import { type Study, studyDigest } from "../src/study.js"
+import { measureSubgroups } from "../src/subgroup-figures.js"
 import { type CryptoSuite, portableSuite } from "../src/suite.js"
 import { fineTune, measure, trainRound } from "../src/training.js"
 import { Agenda } from "./agenda.js"
@@ -93,6 +95,8 @@ export interface Options {
   /** How many, or their names. */
   readonly facilities?: number | readonly string[]
   readonly fogs?: number
+  /** How many of the facilities talk to the leader directly; all without fogs. */
+  readonly direct?: number
   readonly study?: StudyChanges
   readonly policies?: Readonly<Record<string, Partial<LocalPolicy>>>
   readonly records?: (facility: string) => { readonly train: Examples; readonly holdOut: Examples }
@@ -118,8 +122,16 @@ export interface Options {
     readonly after?: number
     readonly signed: Uint8Array
   }[]
+  /** When a person asks for new keys, after the first announcement of a round. */
+  readonly rotations?: readonly { readonly during: number; readonly after?: number }[]
   /** Rounds whose model a person releases, after the first announcement of a round. */
   readonly releases?: readonly { readonly during: number; readonly round: number }[]
+  /** When a person stops the study: milliseconds after the first announcement of a round; round 0 is before all. */
+  readonly stops?: readonly { readonly during: number; readonly after?: number }[]
+  /** Where facilities' privacy ledgers stand when the study begins: without entries unless told. */
+  readonly ledgers?: Readonly<Record<string, LedgerHead>>
+  /** What is posted to a facility's machine before the study begins. */
+  readonly before?: (facility: string) => readonly FacilityEvent[]
   /** What training gives: values, after some time, or an error, or never anything. */
   readonly train?: (training: Training) => TrainingAnswer
 }
@@ -149,6 +161,8 @@ export interface Outcome {
   readonly cosigned: ReadonlyMap<string, readonly CosignedHead[]>
   /** What facilities' privacy ledgers were charged, by facility. */
   readonly charges: ReadonlyMap<string, readonly Charge[]>
+  /** Where their ledgers stand at the end. */
+  readonly ledgers: Readonly<Record<string, LedgerHead>>
   /** What the leader tells its operator. */
   readonly lines: readonly string[]
   /** Every message's bytes that could not be read where they arrived. */
@@ -189,6 +203,7 @@ class Federation {
   readonly log: LogEntry[] = []
   readonly cosigned = new Map<string, CosignedHead[]>()
   readonly charges = new Map<string, Charge[]>()
+  readonly ledgers: Record<string, LedgerHead> = {}
   /** Everybody who is in a roster, with the first directory that names them. */
   readonly people = new Map<string, { readonly participant: Participant; readonly directory: Directory }>()
   readonly suite: CryptoSuite
@@ -198,12 +213,12 @@ class Federation {
   #hops = 0
 
   constructor(options: Options) {
-    const { facilities = 4, fogs = 2 } = options
+    const { facilities = 4, fogs = 2, direct } = options
     this.options = options
     this.suite = options.portable ? portableSuite : platformSuite
     this.keysFor = options.portable ? portableKeysFor : platformKeysFor
     this.study = testStudy(typeof facilities === "number" ? facilities : facilities.length, options.study)
-    this.directory = directoryOf(this.study, facilities, fogs)
+    this.directory = directoryOf(this.study, facilities, fogs, direct)
     for (const directory of [this.directory, ...(options.rosters ?? []).flatMap(openedOrNone)])
       for (const participant of directory.roster.participants)
         if (!this.people.has(participant.name)) this.people.set(participant.name, { participant, directory })
@@ -236,8 +251,9 @@ class Federation {
 
   #forward(at: Participant, envelope: Envelope, message: Message, before?: Directory): void {
     const directory = this.#station(at).directory()
-    const { down, up } = routeAt(directory, at, envelope)
-    const gone = before === undefined || message.type !== "roster" ? [] : routeAt(before, at, envelope).down
+    const changes = message.type === "roster"
+    const { down, up } = routeAt(changes ? directory : (before ?? directory), at, envelope)
+    const gone = before === undefined || !changes ? [] : routeAt(before, at, envelope).down
     const children = new Map([...gone, ...down].map((child) => [child.name, child]))
     for (const child of children.values()) this.#cross(at, child, envelope, message)
     if (up) this.#cross(at, directory.get(at.parent as Uint8Array), envelope, message)
@@ -312,8 +328,10 @@ class Federation {
         about: this.nameOf(effect.about),
         detail: effect.detail,
       })
-    if (effect.type === "charge")
+    if (effect.type === "charge") {
       this.charges.set(by.name, [...(this.charges.get(by.name) ?? []), effect.charge])
+      this.ledgers[by.name] = ledgerHeadAfter(ledgerEntryOf(studyDigest(this.study), effect.charge))
+    }
     if (effect.type === "cosigned")
       this.cosigned.set(by.name, [...(this.cosigned.get(by.name) ?? []), effect.head])
   }
@@ -328,6 +346,15 @@ export const releaseOf = (round: number, at: number): Extract<LeaderEvent, { typ
   reason: "fewer false alarms",
 })
 
+/** A person's decision to end the study. */
+export const stopOf = (at: number): Extract<LeaderEvent, { type: "stop" }> => ({
+  type: "stop",
+  at,
+  by: "R. Person",
+  via: "token owner",
+  reason: "the labels of one facility are wrong",
+})
+
 /** Runs the leader's machine; returns how to ask for its state. */
 const addLeader = (world: Federation): (() => LeaderState) => {
   const { study, directory, agenda, suite } = world
@@ -338,8 +365,15 @@ const addLeader = (world: Federation): (() => LeaderState) => {
   const giveRosters = (round: number): void => {
     for (const { during, after = 0, signed } of world.options.rosters ?? [])
       if (during === round) agenda.add(after, () => post({ type: "roster", at: agenda.now, signed }))
+    for (const { during, after = 0 } of world.options.rotations ?? [])
+      if (during === round)
+        agenda.add(after, () =>
+          post({ type: "rotate", at: agenda.now, by: "R. Person", reason: "a laptop was lost" }),
+        )
     for (const { during, round: released } of world.options.releases ?? [])
       if (during === round) agenda.add(0, () => post(releaseOf(released, agenda.now)))
+    for (const { during, after = 0 } of world.options.stops ?? [])
+      if (during === round) agenda.add(after, () => post(stopOf(agenda.now)))
   }
   const perform = (effect: LeaderEffect, before: Directory): void => {
     switch (effect.type) {
@@ -352,7 +386,11 @@ const addLeader = (world: Federation): (() => LeaderState) => {
         return
       case "send":
         world.say(me, effect.to, effect.message, before)
-        if (effect.message.type === "announce" && effect.message.spec.attempt === 1)
+        if (
+          effect.message.type === "announce" &&
+          effect.message.spec.attempt === 1 &&
+          effect.message.spec.purpose === "update"
+        )
           giveRosters(effect.message.spec.round)
         return
       case "timer":
@@ -361,20 +399,27 @@ const addLeader = (world: Federation): (() => LeaderState) => {
       case "progress":
         world.lines.push(effect.line)
         return
+      case "find-ledger":
+        post({ ...effect, type: "ledger-found", at: agenda.now, evidence: [] })
+        return
       case "ended":
         return
     }
   }
   const post = (event: LeaderEvent): void => {
-    const before = state.progress.directory
+    let enrolled = state.progress.directory
     const step = stepLeader(context, state, event)
     state = step.state
-    for (const effect of step.effects) perform(effect, before)
+    for (const effect of step.effects) {
+      perform(effect, enrolled)
+      // what was said before the roster changed is for those of before
+      if (effect.type === "send" && effect.message.type === "roster") enrolled = state.progress.directory
+    }
   }
   world.stations.set(me.name, {
     directory: () => state.progress.directory,
     deliver: (from, message, envelope) => post({ type: "message", at: agenda.now, from, message, envelope }),
-    passing: (_from, message, bytes) => post({ type: "received", traffic: trafficOf(message, bytes) }),
+    passing: (from, message, bytes) => post({ type: "received", from, traffic: trafficOf(message, bytes) }),
     refused: (about, error, evidence) =>
       post({
         type: "refused",
@@ -446,8 +491,16 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
   const preparation = options.preparation ?? "declared"
   const context: FacilityContext = { study, directory, me, keys, suite, policy, authorityKey, preparation }
   const patients = Array.from({ length: train.rows }, (_, row) => row)
+  const inUnits = {
+    names: study.model.features,
+    columns,
+    features: holdOut.features,
+    patients: Array.from({ length: holdOut.rows }, (_, row) => row),
+  }
   let state = startFacility(context)
   let cursor: BatchCursor = startCursor()
+  const ledger = options.ledgers?.[me.name]
+  if (ledger !== undefined) world.ledgers[me.name] = ledger
 
   const runTraining = (effect: Extract<FacilityEffect, { type: "train" }>): void => {
     const { spec, digest, parameters } = effect
@@ -469,6 +522,10 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     if (answer.after === undefined) post(event)
     else agenda.add(answer.after, () => post(event))
   }
+  const drawSecret = ({ digest, epoch }: Extract<FacilityEffect, { type: "draw-secret" }>): void => {
+    const secret = insecureSeededSecret(seed, "epoch-secret", study.name, me.name, String(epoch))
+    post({ type: "drawn", spec: digest, secret })
+  }
   const finish = (effect: Extract<FacilityEffect, { type: "finish" }>): void => {
     const { round, parameters, model, metrics } = effect
     const spec = { round, attempt: 1, model }
@@ -480,6 +537,7 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
       type: "finished",
       global: metrics ? measure(study, parameters, holdOut) : null,
       personal: metrics && own !== null ? measure(study, own, holdOut) : null,
+      subgroups: metrics ? measureSubgroups(study, parameters, holdOut, inUnits) : null,
     })
   }
   const perform = (effect: FacilityEffect): void => {
@@ -491,6 +549,15 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
       case "train":
         runTraining(effect)
         return
+      case "draw-secret":
+        drawSecret(effect)
+        return
+      case "enter": {
+        const { seq, hash: previous } = world.ledgers[me.name] ?? emptyLedger(me.id)
+        const place = { seq: seq + 1, previous, month: "2026-11" }
+        post({ type: "entered", spec: effect.digest, place })
+        return
+      }
       case "measure":
         post({
           type: "measured",
@@ -515,6 +582,7 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     refused: (about, error, evidence) =>
       post({ type: "refused", about: about.id, code: error.code, detail: error.message, evidence }),
   })
+  for (const event of options.before?.(me.name) ?? []) post(event)
   return () => state
 }
 
@@ -532,7 +600,7 @@ export const runStudy = (options: Options = {}): Outcome => {
     (me, i) => [me.name, addFacility(world, me, i)] as const,
   )
   world.agenda.run()
-  const { study, log, said, security, records, lines, garbled, cosigned, charges, nameOf } = world
+  const { study, log, said, security, records, lines, garbled, cosigned, charges, ledgers, nameOf } = world
   return {
     study,
     directory,
@@ -546,6 +614,7 @@ export const runStudy = (options: Options = {}): Outcome => {
     records,
     cosigned,
     charges,
+    ledgers,
     lines,
     garbled,
   }

@@ -28,7 +28,7 @@ import { modelFile, modelHashOf } from "../src/model.js"
 import { Directory, type Participant, type Roster } from "../src/roster.js"
 import { openingThreshold, quorum, type Study, studyDigest, valueCount } from "../src/study.js"
 import { challengeFor } from "../src/submissions.js"
-import { protectionOf } from "../src/sums/protections.js"
+import { facilitySchemeOf } from "../src/sums/facility/schemes.js"
 import {
   authorityKey,
   changedRoster,
@@ -40,6 +40,7 @@ import {
   testPolicy,
   testStudy,
 } from "./members.js"
+import { ownSideOf, settingOf } from "./sum-parties.js"
 
 export const FACILITIES = 5
 const VICTIM = "clinic-1"
@@ -250,7 +251,15 @@ export class HostileLeader {
   }
   #specOf(round: number, attempt: number, model: number): RoundSpec {
     const { digest: roster } = this.state.memory.directory
-    return { study: studyDigest(this.study), round, attempt, epoch: 0, roster, model: this.#model(model) }
+    return {
+      study: studyDigest(this.study),
+      round,
+      attempt,
+      purpose: "update",
+      epoch: 0,
+      roster,
+      model: this.#model(model),
+    }
   }
 
   /** Rosters in a row, and some that do not follow, are not the authority's, or leave the facility out. */
@@ -309,7 +318,7 @@ export class HostileLeader {
       ...(foreign ? { study: new Uint8Array(32) } : {}),
       ...(otherRoster ? { roster: other } : {}),
     }
-    this.#send({ type: "announce", spec: told, model: this.#file(model) })
+    this.#send({ type: "announce", spec: told, model: this.#file(model), members: null })
     if ("attempt" in this.state && equalBytes(this.state.attempt.digest, specDigest(spec))) {
       this.#spec = spec
       this.#proposal = null
@@ -339,8 +348,7 @@ export class HostileLeader {
   }
 
   #setting() {
-    const { directory } = this.state.memory
-    return { study: this.study, directory, spec: specDigest(this.#spec), suite }
+    return settingOf(this.study, this.state.memory.directory, this.#spec)
   }
 
   /** A submission of one of the others, with what it deals to the facility; the second variant deals it a false share. */
@@ -350,14 +358,14 @@ export class HostileLeader {
     const known = DEALT.get(key)
     if (known) return known
     const dealer = this.directory.named(name)
-    const { dealt } = protectionOf(this.study)
+    const scheme = facilitySchemeOf(this.study, this.#spec)
     const deal = (stream: string) =>
-      dealt?.deal(
+      scheme.protect(
         setting,
-        dealer.id,
+        ownSideOf(name),
         new Int32Array(valueCount(this.study)),
         insecureSeededRandom(key, stream),
-      ).parts ?? []
+      ).parts
     const mine = (part: { recipient: Uint8Array }) => equalBytes(part.recipient, this.#me.id)
     const parts = deal("honest").map((part) =>
       variant % 2 && mine(part) ? (deal("false").find(mine) ?? part) : part,
@@ -365,8 +373,9 @@ export class HostileLeader {
     const submission: Submission = {
       spec: setting.spec,
       facility: dealer.id,
-      direct: dealt === null ? new Uint8Array(32).fill(variant) : null,
+      direct: parts.length === 0 ? new Uint8Array(32).fill(variant) : null,
       parts: parts.map(({ recipient, sealed }) => ({ recipient, digest: sha256(sealed) })),
+      ledger: null,
     }
     const signed = { submission, signature: keysFor(name).sign(submissionMessage(submission)) }
     const made = { submission: signed, sealed: parts.find(mine)?.sealed ?? new Uint8Array(0), stream: key }
@@ -404,10 +413,10 @@ export class HostileLeader {
   }
 
   #openings(mask: number, variant: number): void {
-    const { dealt } = protectionOf(this.study)
+    const { answer: give } = facilitySchemeOf(this.study, this.#spec)
     const setting = this.#setting()
     const challenge = challengeFor(setting.spec, this.#locked)
-    if (dealt === null) return
+    if (give === null) return
     const own = this.out.openings.findLast(({ message }) => equalBytes(message.spec, setting.spec))
     const answers = this.#others(mask).map((name) => {
       const { stream } = this.#dealtBy(name, variant)
@@ -417,7 +426,7 @@ export class HostileLeader {
       if (known) return known
       const dealer = this.directory.named(name).id
       const zero = new Int32Array(valueCount(this.study))
-      const opening = dealt.answer(setting, dealer, zero, insecureSeededRandom(stream, label), challenge)
+      const opening = give(setting, ownSideOf(name), zero, insecureSeededRandom(stream, label), challenge)
       const signature = keysFor(name).sign(openingMessage(setting.spec, challenge, opening))
       const answer = { dealer, opening, signature }
       ANSWERED.set(key, answer)
@@ -470,7 +479,7 @@ export class HostileLeader {
     const { directory } = this.state.memory
     const enrolled = others.filter(({ facility }) => directory.find(facility) !== undefined)
     if (enrolled.length >= quorum(this.study, directory.facilities.length)) this.#valid.add(toHex(digest))
-    this.#send({ type: "certificate", proposal, signatures: others })
+    this.#send({ type: "certificate", proposal, signatures: others, openers: [] })
   }
 
   #send(message: Message): void {
@@ -504,7 +513,7 @@ export class HostileLeader {
         return
       case "finish":
         this.out.finished += 1
-        this.#event({ type: "finished", global: null, personal: null })
+        this.#event({ type: "finished", global: null, personal: null, subgroups: null })
         return
       case "send":
         if (this.state.memory.directory.find(this.#me.id) === undefined) this.out.afterLeaving += 1
@@ -521,10 +530,10 @@ export class HostileLeader {
     if (message.type === "share") {
       const key = toHex(message.spec)
       const mine = this.#mine.get(key) ?? { parts: new Map(), submission: null }
-      const { dealt } = protectionOf(this.study)
+      const { openPart } = facilitySchemeOf(this.study, this.#spec)
       const { name } = this.state.memory.directory.get(to)
       const setting = { ...this.#setting(), spec: message.spec }
-      const part = dealt?.openPart(setting, keysFor(name), this.#me.id, to, message.sealed) as Uint8Array
+      const part = openPart?.(setting, ownSideOf(name), this.#me.id, message.sealed) as Uint8Array
       mine.parts.set(this.state.memory.directory.pointOf(to), part)
       this.#mine.set(key, mine)
     }

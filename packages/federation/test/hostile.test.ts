@@ -10,6 +10,7 @@ import {
   type MessageOf,
   messageCodec,
   openingMessage,
+  type RoundSpec,
   type SignedSubmission,
   type Submission,
   specDigest,
@@ -19,7 +20,8 @@ import { modelFile } from "../src/model.js"
 import { participantId } from "../src/roster.js"
 import { studyDigest, valueCount } from "../src/study.js"
 import { messageKey, openBetween, seal, sealBetween } from "../src/suite.js"
-import { protectionOf } from "../src/sums/protections.js"
+import { shamirFacility } from "../src/sums/facility/shamir.js"
+import type { SumSetting } from "../src/sums/secure-sum.js"
 import { type Options, type Outcome, runStudy, type Utterance } from "./harness.js"
 import { changedRoster, directoryOf, flipped, keysFor, signed, suite, testStudy } from "./members.js"
 import {
@@ -33,6 +35,7 @@ import {
   trainedSums,
   voids,
 } from "./scenes.js"
+import { ownSideOf } from "./sum-parties.js"
 
 const ALL_FOUR = ["clinic-1", "clinic-2", "clinic-3", "clinic-4"]
 const WITHOUT_ONE = ALL_FOUR.slice(1)
@@ -164,17 +167,25 @@ const dealing =
     return sealed === null ? step : { state: { ...step.state, mine: { ...mine, submission } }, effects }
   }
 
+/** What the parties to the first attempt agree on, whose shares name it. */
+const settingOf = ({ spec }: { readonly spec: Uint8Array }): SumSetting => ({
+  study,
+  directory,
+  spec,
+  epoch: 0,
+  attempt: 1,
+  suite,
+})
+
 /** A share of other values, sealed as it should be. */
 const falseShare = (message: MessageOf<"share">, recipient: string): Uint8Array => {
-  const setting = { study, directory, spec: message.spec, suite }
-  const { dealt } = protectionOf(study)
-  const other = dealt?.deal(
-    setting,
-    id("clinic-1"),
+  const other = shamirFacility.protect(
+    settingOf(message),
+    ownSideOf("clinic-1"),
     new Int32Array(valueCount(study)),
     insecureSeededRandom("false"),
   )
-  const part = other?.parts.find((p) => toHex(p.recipient) === toHex(id(recipient)))
+  const part = other.parts.find((p) => toHex(p.recipient) === toHex(id(recipient)))
   return part?.sealed as Uint8Array
 }
 
@@ -253,11 +264,10 @@ describe("[S8] a dealer of false shares", () => {
       ...ONE_ROUND,
       speak: insteadOf("clinic-1", "opening", (message) => {
         const { spec, challenge } = message
-        const setting = { study, directory, spec, suite }
         const values = new Int32Array(valueCount(study)).fill(9)
-        const opening = protectionOf(study).dealt?.answer(
-          setting,
-          id("clinic-1"),
+        const opening = shamirFacility.answer?.(
+          settingOf(message),
+          ownSideOf("clinic-1"),
           values,
           insecureSeededRandom("false"),
           challenge,
@@ -538,10 +548,11 @@ describe("a report that comes twice, with other figures", () => {
 })
 
 describe("[S10] somebody who speaks in the leader's place", () => {
-  const spec = {
+  const spec: RoundSpec = {
     study: studyDigest(study),
     round: 1,
     attempt: 1,
+    purpose: "update",
     epoch: 0,
     roster: directory.digest,
     model: new Uint8Array(32),
@@ -553,7 +564,12 @@ describe("[S10] somebody who speaks in the leader's place", () => {
     body: new Uint8Array(0),
   })
   const orders: readonly Message[] = [
-    { type: "announce", spec: { ...spec, attempt: 2 }, model: modelFile(study, new Float64Array(4), 0) },
+    {
+      type: "announce",
+      spec: { ...spec, attempt: 2 },
+      model: modelFile(study, new Float64Array(4), 0),
+      members: null,
+    },
     { type: "lock", spec: specDigest(spec), submissions: [] },
     { type: "openings", spec: specDigest(spec), openings: [] },
     {
@@ -576,7 +592,9 @@ describe("[S10] somebody who speaks in the leader's place", () => {
       type: "certificate",
       proposal: { spec, cohort: [], headSeq: 9, head: new Uint8Array(32), headers: [] },
       signatures: [],
+      openers: [],
     },
+    { type: "key-test", spec: specDigest(spec), dealers: [], openers: [] },
     { type: "candidate", spec: specDigest(spec), model: new Uint8Array(8) },
     { type: "void", spec: specDigest(spec), reason: "forged" },
     { type: "closed", spec: specDigest(spec), accepted: new Uint8Array(32) },

@@ -8,6 +8,7 @@ import { Directory, type Participant, participantId, type Roster, signRoster } f
 import {
   checkStudy,
   defaultCohort,
+  defaultKeys,
   encodeStudy,
   PROTOCOL_VERSION,
   type Study,
@@ -64,7 +65,7 @@ export type StudyChanges = Partial<Omit<Study, Parts>> & { readonly [P in Parts]
 /** A small study that trains in milliseconds. */
 export const testStudy = (facilities = 4, changes: StudyChanges = {}): Study => {
   const { model, training, server, quantisation, cohort, deadlines, ...rest } = changes
-  return {
+  const study: Study = {
     protocol: PROTOCOL_VERSION,
     nonce: new Uint8Array(32).fill(7),
     name: "test",
@@ -72,9 +73,12 @@ export const testStudy = (facilities = 4, changes: StudyChanges = {}): Study => 
     attempts: 3,
     protection: "shamir",
     validation: "report",
+    reporting: { subgroups: [] },
     insecureSeed: 1,
     syntheticData: true,
     privacy: null,
+    data: null,
+    keys: null,
     ...rest,
     model: { kind: "logistic-regression", features: ["a", "b", "c"], ...model },
     training: {
@@ -85,6 +89,7 @@ export const testStudy = (facilities = 4, changes: StudyChanges = {}): Study => 
       batchSize: 3,
       fineTuneSteps: 0,
       fineTuneLearningRate: 0.1,
+      proximalMu: 0,
       ...training,
     },
     server: { strategy: "fedavg", learningRate: 1, beta1: 0.9, beta2: 0.999, tau: 1e-8, ...server },
@@ -92,12 +97,13 @@ export const testStudy = (facilities = 4, changes: StudyChanges = {}): Study => 
     cohort: { ...defaultCohort(facilities), ...cohort },
     deadlines: { collect: 60_000, answer: 20_000, ...deadlines },
   }
+  return { ...study, keys: rest.keys ?? defaultKeys(study, facilities) }
 }
 
 /** A policy that lets a seeded test study pass and reports metrics. */
 export const testPolicy = (changes: Partial<LocalPolicy> = {}): LocalPolicy => ({
   ...DEFAULT_POLICY,
-  protections: ["plain", "shamir"],
+  protections: ["plain", "shamir", "ckks", "bfv", "masked"],
   metrics: "exact",
   insecureSeed: true,
   ...changes,
@@ -123,8 +129,13 @@ export const participant = (
   tlsKeyHash: hash("test-tls", participantId(name)),
 })
 
-/** A leader, fogs, and facilities that belong to the fogs in turn. */
-export const rosterOf = (study: Study, facilities: number | readonly string[], fogs: number): Roster => ({
+/** A leader, fogs, and facilities: the first ones talk to the leader directly, the others belong to the fogs in turn. */
+export const rosterOf = (
+  study: Study,
+  facilities: number | readonly string[],
+  fogs: number,
+  direct = fogs === 0 ? Number.POSITIVE_INFINITY : 0,
+): Roster => ({
   study: studyDigest(study),
   version: 1,
   issuedAt: 1_000,
@@ -132,7 +143,7 @@ export const rosterOf = (study: Study, facilities: number | readonly string[], f
     participant("leader", "leader"),
     ...fogNames(fogs).map((name) => participant(name, "fog", "leader")),
     ...(typeof facilities === "number" ? facilityNames(facilities) : facilities).map((name, i) =>
-      participant(name, "facility", `fog-${(i % fogs) + 1}`),
+      participant(name, "facility", i < direct ? "leader" : `fog-${(i % fogs) + 1}`),
     ),
   ]),
 })
@@ -140,7 +151,7 @@ export const rosterOf = (study: Study, facilities: number | readonly string[], f
 const inOrder = (participants: readonly Participant[]): readonly Participant[] =>
   [...participants].sort((a, b) => (toHex(a.id) < toHex(b.id) ? -1 : 1))
 
-/** The roster after some have left and others joined, each under a fog. */
+/** The roster after some have left and others joined, each under a fog or the leader. */
 export const changedRoster = (
   roster: Roster,
   changes: {
@@ -158,7 +169,7 @@ export const changedRoster = (
     participants: inOrder([
       ...roster.participants.filter(({ name }) => !leave.includes(name)),
       ...fogs.map((name) => participant(name, "fog", "leader")),
-      ...Object.entries(join).map(([name, fog]) => participant(name, "facility", fog)),
+      ...Object.entries(join).map(([name, parent]) => participant(name, "facility", parent)),
     ]),
   }
 }
@@ -172,9 +183,10 @@ export const directoryOf = (
   study: Study,
   facilities: number | readonly string[],
   fogs: number,
+  direct?: number,
 ): Directory => {
   checkStudy(study, typeof facilities === "number" ? facilities : facilities.length)
-  return new Directory(rosterOf(study, facilities, fogs))
+  return new Directory(rosterOf(study, facilities, fogs, direct))
 }
 
 /** Records that a line separates, with a few on the wrong side; each facility has another number of them. */

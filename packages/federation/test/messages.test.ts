@@ -31,11 +31,20 @@ const submission: SignedSubmission = {
     facility: some(16),
     direct: some(32),
     parts: inOrder(16, 3).map((recipient) => ({ recipient, digest: some(32) })),
+    ledger: { seq: 4, hash: some(32) },
   },
   signature: some(64),
 }
 const proposal: Proposal = {
-  spec: { study: some(32), round: 3, attempt: 2, epoch: 0, roster: some(32), model: some(32) },
+  spec: {
+    study: some(32),
+    round: 3,
+    attempt: 2,
+    purpose: "update",
+    epoch: 0,
+    roster: some(32),
+    model: some(32),
+  },
   cohort: inOrder(16, 3).map((facility) => ({ facility, digest: some(32) })),
   headSeq: 12,
   head: some(32),
@@ -70,7 +79,7 @@ const traffic = { update: 1, relayed: 2, opening: 3, metadata: 4 }
 
 /** One of each: a message that is added must be added here. */
 const SAMPLES: { readonly [T in Message["type"]]: MessageOf<T> } = {
-  announce: { type: "announce", spec: proposal.spec, model: some(300) },
+  announce: { type: "announce", spec: proposal.spec, model: some(300), members: inOrder(16, 3) },
   lock: { type: "lock", spec: some(32), submissions: [submission] },
   openings: {
     type: "openings",
@@ -82,7 +91,9 @@ const SAMPLES: { readonly [T in Message["type"]]: MessageOf<T> } = {
     type: "certificate",
     proposal,
     signatures: inOrder(16, 2).map((facility) => ({ facility, signature: some(64) })),
+    openers: inOrder(16, 2),
   },
+  "key-test": { type: "key-test", spec: some(32), dealers: inOrder(16, 3), openers: inOrder(16, 2) },
   candidate: { type: "candidate", spec: some(32), model: some(300) },
   void: { type: "void", spec: some(32), reason: "2 facilities sent an update; 3 are needed" },
   closed: { type: "closed", spec: some(32), accepted: some(32) },
@@ -94,6 +105,14 @@ const SAMPLES: { readonly [T in Message["type"]]: MessageOf<T> } = {
   },
   ended: { type: "ended", reason: "The study is complete.", head: cosigned },
   roster: { type: "roster", signed: some(500) },
+  "ledger-known": {
+    type: "ledger-known",
+    nonce: some(32),
+    evidence: [
+      { roster: some(500), submission, certificate: cosigned },
+      { roster: some(500), submission, certificate: null },
+    ],
+  },
   update: { type: "update", submission, payload: some(60) },
   share: { type: "share", spec: some(32), sealed: some(160) },
   submit: { type: "submit", ...submission },
@@ -110,11 +129,26 @@ const SAMPLES: { readonly [T in Message["type"]]: MessageOf<T> } = {
     good: inOrder(16, 2),
     complaints: [{ dealer: some(16), sealed: some(160), key: some(32) }],
   },
+  "key-tested": {
+    type: "key-tested",
+    spec: some(32),
+    test: some(60),
+    answers: inOrder(16, 2).map((dealer) => ({ dealer, opening: some(50) })),
+  },
   signature: { type: "signature", digest: some(32), signature: some(64) },
   partial: { type: "partial", digest: some(32), sealed: some(128) },
   report: { type: "report", spec: some(32), metrics },
-  "final-report": { type: "final-report", global: metrics, personal: null, head: some(64) },
+  "final-report": {
+    type: "final-report",
+    global: metrics,
+    personal: null,
+    subgroups: [
+      [{ rows: 40, positives: 12, accuracy: 0.8, balancedAccuracy: 0.75, auc: 0.9, logLoss: 0.4 }, null],
+    ],
+    head: some(64),
+  },
   refusal: { type: "refusal", round: 2, attempt: 1, code: "policy/cohort", reason: "Größere Kohorten." },
+  "ledger-asked": { type: "ledger-asked", nonce: some(32) },
   region: { type: "region", spec: some(32), submissions: [submission], sum: some(60) },
   traffic: { type: "traffic", round: 2, received: traffic },
   security: { type: "security", code: "round/equivocation", about: some(16), evidence: some(32) },
@@ -191,6 +225,8 @@ describe("the digest that is certified", () => {
   const changes: readonly (readonly [string, Partial<Proposal>, boolean])[] = [
     ["round", { spec: { ...proposal.spec, round: 4 } }, true],
     ["attempt", { spec: { ...proposal.spec, attempt: 3 } }, true],
+    ["purpose", { spec: { ...proposal.spec, purpose: "keys" } }, true],
+    ["epoch", { spec: { ...proposal.spec, epoch: 1 } }, true],
     ["model", { spec: { ...proposal.spec, model: some(32) } }, true],
     ["cohort", { cohort: proposal.cohort.slice(1) }, true],
     [
@@ -224,6 +260,7 @@ describe("traffic", () => {
     expect(trafficOf(SAMPLES.region, 1000)).toEqual({ ...noTraffic, update: 60, metadata: 940 })
     expect(trafficOf(SAMPLES.share, 1000)).toEqual({ ...noTraffic, relayed: 160, metadata: 840 })
     expect(trafficOf(SAMPLES.partial, 1000)).toEqual({ ...noTraffic, opening: 128, metadata: 872 })
+    expect(trafficOf(SAMPLES["key-tested"], 1000)).toEqual({ ...noTraffic, opening: 160, metadata: 840 })
     for (const type of [
       "announce",
       "submit",

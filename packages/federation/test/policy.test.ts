@@ -14,7 +14,7 @@ describe("[S14] a facility that wrote no policy", () => {
     expect(refusal({}, { protection: "plain" })).toMatchInlineSnapshot(`
       {
         "code": "policy/protection",
-        "reason": "This facility's policy allows shamir; the study uses plain.",
+        "reason": "This facility's policy allows ckks, bfv, masked, shamir; the study uses plain.",
       }
     `)
   })

@@ -1,10 +1,17 @@
-import { insecureSeededSecret } from "@consilium/base/testing"
+import { toHex } from "@consilium/base/bytes"
+import { encode, i32Array } from "@consilium/base/encoding"
+import { sha256 } from "@consilium/base/hash"
+import { insecureSeededRandom, insecureSeededSecret } from "@consilium/base/testing"
 import { startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
+import { gradient } from "@consilium/learning/logistic"
 import { gridSensitivity } from "@consilium/privacy/clipped-sum"
+import { DpOptimizer } from "@consilium/privacy/dp-optimizer"
 import { finestUsefulStep } from "@consilium/privacy/grid"
+import { RdpAccountant } from "@consilium/privacy/rdp"
 import { describe, expect, it } from "vitest"
-import type { StudyPrivacy } from "../src/privacy-plan.js"
+import { epsilonAfter, type PrivateStudy, type StudyPrivacy, stepEvent } from "../src/privacy-plan.js"
+import { trainPrivately } from "../src/private-training.js"
 import { trainRound } from "../src/training.js"
 import { codeOf } from "./errors.js"
 import { testStudy, toyRecords } from "./members.js"
@@ -107,5 +114,86 @@ describe("a round by DP-SGD", () => {
     expect(codeOf(() => train(of, featureless(5), 1, [1, 2, 3, 4]))).toBe("learning/bad-examples")
     expect(codeOf(() => train(of, featureless(5), 1, []))).toBe("learning/bad-examples")
     expect(codeOf(() => train(of, featureless(0), 1))).toBe("learning/no-examples")
+  })
+})
+
+describe("a proximal term beside the noise", () => {
+  const LEARNING_RATE = 0.2
+  const withMu = (mu: number, steps: number, privacy: Partial<StudyPrivacy> = {}): PrivateStudy => {
+    const of = study(privacy, steps, LEARNING_RATE)
+    return { ...of, training: { ...of.training, proximalMu: mu } } as PrivateStudy
+  }
+  const start = Float64Array.from({ length: COLUMNS + 1 }, (_, i) => (i % 5) / 10)
+  const run = (of: PrivateStudy, examples: Examples, seed = 1) =>
+    trainPrivately({
+      study: of,
+      parameters: start,
+      examples,
+      patients: Array.from({ length: examples.rows }, (_, row) => row),
+      random: insecureSeededRandom(seed, "proximal"),
+    })
+
+  it("pulls by what the noisy parameters are away from the global model, also where a step drew nobody", () => {
+    // nobody is drawn, so a term inside the patients' gradients would have no effect
+    const nobody = { sampleRate: 1e-6, noiseMultiplier: 2 }
+    const rows = featureless(40)
+    const once = run(withMu(0, 1, nobody), rows).parameters
+    const plain = run(withMu(0, 2, nobody), rows).parameters
+    const pulled = run(withMu(0.5, 2, nobody), rows).parameters
+    for (const [j, value] of pulled.entries()) {
+      const away = (once[j] as number) - (start[j] as number)
+      expect(Math.abs(away)).toBeGreaterThan(1)
+      const expected = (plain[j] as number) - LEARNING_RATE * 0.5 * away
+      expect(Math.abs(value / expected - 1)).toBeLessThan(1e-12)
+    }
+  })
+
+  it("is added to the optimizer's noisy clipped step, whose sum, noise and charge are as without it", () => {
+    const mu = 2.5
+    const of = withMu(mu, 6, { sampleRate: 0.4, noiseMultiplier: 0.6 })
+    const examples = toyRecords("rows", COLUMNS, 30)
+    const { privacy } = of
+    const optimizer = new DpOptimizer({
+      noiseMultiplier: privacy.noiseMultiplier,
+      maxGradNorm: privacy.maxGradNorm,
+      sampleRate: privacy.sampleRate,
+      datasetSize: 30,
+      dimension: COLUMNS + 1,
+      learningRate: LEARNING_RATE,
+      random: insecureSeededRandom(1, "proximal"),
+      accountant: new RdpAccountant(),
+    })
+    const w = Float64Array.from(start)
+    for (let step = 0; step < 6; step++) {
+      const before = Float64Array.from(w)
+      const gradients = Array.from(optimizer.nextBatch(), (row) => {
+        const slope = new Float64Array(COLUMNS + 1)
+        gradient(before, examples, Uint32Array.of(row), slope)
+        return slope
+      })
+      optimizer.step(w, gradients)
+      for (const [j, value] of before.entries())
+        w[j] = (w[j] as number) - LEARNING_RATE * (mu * (value - (start[j] as number)))
+    }
+    const found = run(of, examples)
+    expect([...found.parameters]).toEqual([...w])
+    expect(found.event).toEqual(optimizer.event)
+    expect(found.steps).toBe(6)
+    expect(optimizer.accountant.getEpsilon(privacy.delta)).toBe(epsilonAfter(of, 1))
+  })
+
+  it("costs nothing: a study with any mu has the events of one without", () => {
+    for (const mu of [0, 0.01, 5]) {
+      const of = withMu(mu, 6)
+      expect(stepEvent(of)).toEqual(stepEvent(withMu(0, 6)))
+      expect(epsilonAfter(of, 3)).toBe(epsilonAfter(withMu(0, 6), 3))
+    }
+  })
+
+  it("of mu 0 gives the integers that training gave before there was one", () => {
+    const { values: integers } = train(study({}, 6, 0.2), toyRecords("rows", COLUMNS, 30), 1)
+    expect(toHex(sha256(encode(i32Array(64), integers)))).toMatchInlineSnapshot(
+      `"02a27980a6091092b1d8eef40bb6fb3fc6cf1d30cdd3f34feb759aee9bdfd2b3"`,
+    )
   })
 })

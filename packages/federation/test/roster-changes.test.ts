@@ -10,12 +10,13 @@ import {
   type Message,
   type MessageOf,
   pack,
+  type RoundSpec,
   specDigest,
   submissionMessage,
 } from "../src/messages.js"
 import { openRoster, participantId, type Roster, signRoster } from "../src/roster.js"
 import { encodeStudy, openingThreshold, type Protection, studyDigest } from "../src/study.js"
-import { plainSum } from "../src/sums/plain.js"
+import { readableBytes } from "../src/sums/plain.js"
 import { type Options, type Outcome, runStudy, type Utterance } from "./harness.js"
 import {
   authorityKey,
@@ -357,7 +358,13 @@ describe("somebody who has left", () => {
     ]
     const state = events.reduce((at, event) => stepLeader(context, at, event).state, startLeader(context))
     if (state.phase !== "collecting") throw new Error("The round has not begun.")
-    const submission = { spec: state.attempt.digest, facility: left.id, direct: null, parts: [] }
+    const submission = {
+      spec: state.attempt.digest,
+      facility: left.id,
+      direct: null,
+      parts: [],
+      ledger: null,
+    }
     const message: Message = {
       type: "submit",
       submission,
@@ -375,30 +382,31 @@ describe("somebody who has left", () => {
   it("does not spoil its region's sum", () => {
     const context = { study, directory, me: directory.named("fog-1"), suite, authorityKey }
     const { directory: after } = openRoster(suite, authorityKey, without)
-    const spec = {
+    const spec: RoundSpec = {
       study: studyDigest(study),
       round: 1,
       attempt: 1,
+      purpose: "update",
       epoch: 0,
       roster: after.digest,
       model: new Uint8Array(32),
     }
     const orders: readonly Message[] = [
       { type: "roster", signed: without },
-      { type: "announce", spec, model: new Uint8Array(1) },
+      { type: "announce", spec, model: new Uint8Array(1), members: null },
     ]
     const collecting = orders.reduce(
       (state, message) => stepFog(context, state, { type: "message", from: directory.leader, message }).state,
       startFog(context),
     )
-    const setting = { study, directory: after, suite, spec: specDigest(spec) }
-    const payload = plainSum.added?.protect(setting, new Int32Array(5)) as Uint8Array
+    const payload = readableBytes(new Int32Array(5))
     const update = (name: string): MessageOf<"update"> => {
       const submission = {
-        spec: setting.spec,
+        spec: specDigest(spec),
         facility: participantId(name),
         direct: sha256(payload),
         parts: [],
+        ledger: null,
       }
       const signature = keysFor(name).sign(submissionMessage(submission))
       return { type: "update", submission: { submission, signature }, payload }

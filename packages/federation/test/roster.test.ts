@@ -52,19 +52,21 @@ describe("who may be in a roster", () => {
     `)
   })
 
-  it("facilities below fogs, fogs below the leader, nobody above it", () => {
-    expect(refusal(changed("clinic-1", { parent: participantId("leader") }))).toMatchInlineSnapshot(`
-      "identity/bad-roster: The facility clinic-1 must have a fog as its parent.
+  it("facilities below fogs or the leader, fogs below the leader, nobody above it", () => {
+    const direct = new Directory(changed("clinic-1", { parent: participantId("leader") }))
+    expect(direct.childToward(direct.leader.id, participantId("clinic-1"))?.name).toBe("clinic-1")
+    expect(refusal(changed("clinic-1", { parent: participantId("clinic-2") }))).toMatchInlineSnapshot(`
+      "identity/bad-roster: The facility clinic-1 must have a fog or the leader as its parent.
         remedy: Ask the authority for the roster again and compare the fingerprint in the kit with the one it publishes.
         see: docs/reference/errors.md#identitybad-roster"
     `)
     expect(refusal(changed("clinic-1", { parent: null }))).toMatchInlineSnapshot(`
-      "identity/bad-roster: The facility clinic-1 must have a fog as its parent.
+      "identity/bad-roster: The facility clinic-1 must have a fog or the leader as its parent.
         remedy: Ask the authority for the roster again and compare the fingerprint in the kit with the one it publishes.
         see: docs/reference/errors.md#identitybad-roster"
     `)
     expect(refusal(changed("clinic-1", { parent: participantId("nobody") }))).toMatchInlineSnapshot(`
-      "identity/bad-roster: The facility clinic-1 must have a fog as its parent.
+      "identity/bad-roster: The facility clinic-1 must have a fog or the leader as its parent.
         remedy: Ask the authority for the roster again and compare the fingerprint in the kit with the one it publishes.
         see: docs/reference/errors.md#identitybad-roster"
     `)
@@ -154,6 +156,20 @@ describe("where an envelope goes", () => {
     expect(way("fog-2", "clinic-1", "clinic-2")).toEqual(["clinic-2"])
     expect(way("clinic-2", "clinic-1", "clinic-2")).toEqual(["here"])
     expect(way("fog-1", "clinic-1", "clinic-3")).toEqual(["clinic-3"])
+  })
+
+  it("from facility to facility over the leader alone, where there is no fog", () => {
+    const flat = directoryOf(study, 4, 0)
+    const hop = (at: string) => {
+      const envelope = { from: participantId("clinic-1"), to: participantId("clinic-2") }
+      const { here, up, down } = routeAt(flat, flat.named(at), envelope)
+      return { here, up, down: down.map((p) => p.name) }
+    }
+    expect(hop("clinic-1")).toEqual({ here: false, up: true, down: [] })
+    expect(hop("leader")).toEqual({ here: false, up: false, down: ["clinic-2"] })
+    expect(hop("clinic-2")).toEqual({ here: true, up: false, down: [] })
+    const everyone = routeAt(flat, flat.leader, { from: flat.leader.id, to: EVERYONE })
+    expect(everyone.down.map((p) => p.name).sort()).toEqual(["clinic-1", "clinic-2", "clinic-3", "clinic-4"])
   })
 
   it("to everyone only from the leader", () => {

@@ -1,5 +1,6 @@
 import { toHex } from "@consilium/base/bytes"
 import { describe, expect, it } from "vitest"
+import type { Subgroup } from "../src/reporting.js"
 import {
   checkStudy,
   decodeStudy,
@@ -9,6 +10,7 @@ import {
   parameterCount,
   quorum,
   type Study,
+  strategyName,
   studyDigest,
   trainingDigest,
   valueBound,
@@ -17,6 +19,7 @@ import {
 } from "../src/study.js"
 import { codeOf, textOf } from "./errors.js"
 import { type StudyChanges, testStudy } from "./members.js"
+import { withPrivacy } from "./private-study.js"
 
 const refusal = (changes: StudyChanges, facilities = 4): string =>
   textOf(() => checkStudy(testStudy(4, changes), facilities))
@@ -127,6 +130,59 @@ describe("a study that cannot work is refused with the inequality that fails", (
     accepted({ training: { fineTuneSteps: 0, fineTuneLearningRate: 0 } })
   })
 
+  it("a proximal term that pushes away, or steps past the model it draws towards", () => {
+    expect(refusal({ training: { proximalMu: 10.5 } })).toMatchInlineSnapshot(`
+      "round/bad-study: A proximal mu of 10.5 at the learning rate 0.1 steps past the model it draws towards.
+        remedy: Set training.proximal_mu to 0 or more, and to at most 1 / training.learning_rate.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+    for (const proximalMu of [-0.01, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(codeOf(() => checkStudy(testStudy(4, { training: { proximalMu } }), 4))).toBe("round/bad-study")
+    accepted({ training: { proximalMu: 10 } })
+    accepted({ training: { proximalMu: 0 } })
+  })
+
+  it("groups of patients that cannot be told apart, or not without giving others away", () => {
+    const grouped = (...subgroups: readonly Partial<Subgroup>[]): StudyChanges => ({
+      reporting: { subgroups: subgroups.map((one) => ({ feature: "a", cuts: [], names: [], ...one })) },
+    })
+    expect(refusal(grouped({ feature: "income" }))).toMatchInlineSnapshot(`
+      "round/bad-study: Patients are to be told apart by income, which is no feature of the model.
+        remedy: Name a feature of the model in reporting.subgroups.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+    expect(refusal(grouped({ cuts: [50] }, { cuts: [51] }))).toMatchInlineSnapshot(`
+      "round/bad-study: Patients are told apart by one feature twice: two sets of cuts could be subtracted from each other.
+        remedy: Name every feature once in reporting.subgroups, with all its cuts.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+    expect(refusal(grouped({ cuts: [50, 50] }))).toMatchInlineSnapshot(`
+      "round/bad-study: The cuts of a do not rise.
+        remedy: List the cuts of each grouping from the smallest to the largest, each once.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+    expect(refusal(grouped({ cuts: [50, 65], names: ["young", "old"] }))).toMatchInlineSnapshot(`
+      "round/bad-study: 2 names are given for the 3 groups of a, or one name twice.
+        remedy: Give each group a name of its own, or leave the names out.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+    expect(refusal({ ...grouped({}), validation: "off" })).toMatchInlineSnapshot(`
+      "round/bad-study: Subgroups are declared in a study whose facilities report no figures.
+        remedy: Set validation to report, or leave reporting.subgroups out.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+    for (const subgroup of [
+      { cuts: [65, 50] },
+      { cuts: [Number.NaN] },
+      { names: ["no"] },
+      { names: ["no", "no"] },
+      { names: ["no", ""] },
+    ])
+      expect(codeOf(() => checkStudy(testStudy(4, grouped(subgroup)), 4))).toBe("round/bad-study")
+    accepted(grouped({ cuts: [50, 65], names: ["young", "middle", "old"] }, { feature: "b" }))
+    accepted(grouped({ names: ["female", "male"] }))
+  })
+
   it("a grid on which the clip norm does not fit", () => {
     expect(refusal({ quantisation: { fractionBits: 15 } })).toMatchInlineSnapshot(`
       "round/bad-study: A clip norm of 1 at 15 fraction bits exceeds 32767.
@@ -204,6 +260,9 @@ describe("the digests of a study", () => {
     ["features", { model: { features: ["a", "b", "d"] } }, true],
     ["steps", { training: { steps: 7 } }, true],
     ["strategy", { server: { strategy: "fedyogi" } }, true],
+    ["server momentum", { server: { beta1: 0.8 } }, true],
+    ["proximal term", { training: { proximalMu: 0.01 } }, true],
+    ["list of groups", { reporting: { subgroups: [{ feature: "a", cuts: [50], names: [] }] } }, false],
     ["clip norm", { quantisation: { clipNorm: 0.5 } }, true],
     ["smallest cohort", { cohort: { minCohort: 4 } }, true],
     ["protection", { protection: "plain" }, false],
@@ -222,6 +281,33 @@ describe("the digests of a study", () => {
       expect(toHex(trainingDigest(testStudy(4, changes))) !== toHex(trainingDigest(base))).toBe(differs)
     },
   )
+
+  it("a study that uses no new rule keeps the digest of its training, and so its random streams and its model", () => {
+    expect(toHex(trainingDigest(testStudy()))).toMatchInlineSnapshot(
+      `"6b07427f662ecbd0ee98203c7aac1792821e600cb742232bf214e908ee6bf510"`,
+    )
+    expect(toHex(trainingDigest(testStudy(4, { server: { strategy: "fedyogi" } })))).toMatchInlineSnapshot(
+      `"90add20ca3c5b86e6436bd53d3e0d292766c25d4a865f376148f39ab7efb51d5"`,
+    )
+    expect(toHex(trainingDigest(testStudy(4, withPrivacy())))).toMatchInlineSnapshot(
+      `"b0b8e358a40e3272604090a2248a93af04950cff521fda15aaa853df660ddcc8"`,
+    )
+  })
+
+  it("another mu is another digest of training, with privacy too", () => {
+    const digests = [0, 0.01, 0.02].flatMap((proximalMu) => [
+      trainingDigest(testStudy(4, { training: { proximalMu } })),
+      trainingDigest(testStudy(4, { ...withPrivacy(), training: { proximalMu } })),
+    ])
+    expect(new Set(digests.map(toHex)).size).toBe(6)
+  })
+
+  it("averaging with a proximal term is called FedProx; every other strategy by its server's rule", () => {
+    const named = (strategy: Study["server"]["strategy"], proximalMu: number): string =>
+      strategyName(testStudy(4, { server: { strategy }, training: { proximalMu } }))
+    expect([named("fedavg", 0), named("fedavg", 0.01)]).toEqual(["fedavg", "fedprox"])
+    expect([named("fedavgm", 0), named("fedadam", 0.01)]).toEqual(["fedavgm", "fedadam"])
+  })
 
   it("a study is read back as it was written", () => {
     const study: Study = testStudy(4, { insecureSeed: null })

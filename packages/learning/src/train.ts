@@ -4,6 +4,7 @@ import { type Architecture, checkFit, checkParameters } from "./architecture.js"
 import { type BatchCursor, checkCursor, nextBatch } from "./batches.js"
 import { checkExamples, type Examples } from "./data.js"
 import { gradient } from "./logistic.js"
+import { addProximalGradient, checkProximal, type Proximal } from "./proximal.js"
 import { checkPositive, checkWhole } from "./settings.js"
 
 export interface LocalTraining {
@@ -15,6 +16,8 @@ export interface LocalTraining {
   readonly learningRate: number
   readonly cursor: BatchCursor
   readonly random: RandomSource
+  /** Keeps the steps near a model; none if absent. */
+  readonly proximal?: Proximal
 }
 
 export interface LocalResult {
@@ -47,7 +50,8 @@ export const settled = (parameters: Float64Array): Float64Array => {
  * Zero steps give back the parameters and the cursor as they were, with any number of rows; one row, one class or a
  * constant column need no special care and get none.
  *
- * Math:  w <- w - learningRate * (mean gradient of the batch), `steps` times
+ * Math:  w <- w - learningRate * (mean gradient of the batch + mu (w - towards)), `steps` times; mu = 0 without a
+ *        proximal term, and gives the same bits as none
  * Shape: parameters: parameterCount(architecture); examples.columns = architecture.inputs
  * Cost:  steps * batchSize * 2 columns multiplications, and one look over all examples and the cursor
  * @throws {ConsiliumError} "learning/no-examples" if there are steps to take but no rows; "learning/diverged" if a
@@ -55,7 +59,7 @@ export const settled = (parameters: Float64Array): Float64Array => {
  *   "learning/bad-cursor" on input that does not fit
  */
 export const trainLocally = (training: LocalTraining): LocalResult => {
-  const { architecture, examples, steps, batchSize, learningRate, random } = training
+  const { architecture, examples, steps, batchSize, learningRate, random, proximal } = training
   checkWhole("number of steps", steps, 0)
   checkWhole("batch size", batchSize, 1)
   checkPositive("learning rate", learningRate)
@@ -63,6 +67,7 @@ export const trainLocally = (training: LocalTraining): LocalResult => {
   checkExamples(examples)
   checkFit(architecture, examples)
   checkCursor(training.cursor, examples.rows)
+  if (proximal !== undefined) checkProximal(architecture, proximal)
 
   const parameters = Float64Array.from(training.parameters)
   const slope = new Float64Array(parameters.length)
@@ -71,6 +76,7 @@ export const trainLocally = (training: LocalTraining): LocalResult => {
     const batch = nextBatch(cursor, examples.rows, batchSize, random)
     cursor = batch.cursor
     gradient(parameters, examples, batch.indices, slope)
+    if (proximal !== undefined) addProximalGradient(slope, parameters, proximal)
     for (let j = 0; j < parameters.length; j++)
       parameters[j] = (parameters[j] as number) - learningRate * (slope[j] as number)
   }

@@ -36,7 +36,7 @@ export const exportLog = (
       for await (const entry of store.entries()) own = cosignedIn(entry) ?? own
       const heads = own === null ? given.heads : [own, ...given.heads]
       const parts = { roster, heads, events: store.length, entries: store.entries() }
-      const { bytes, last } = await writeChunks(resolve(to), writeBundle(parts))
+      const { bytes, last } = await writeLogBundle(resolve(to), parts)
       return {
         study: study.name,
         file: to,
@@ -49,9 +49,10 @@ export const exportLog = (
     },
   )
 
-const writeChunks = async (
+/** Writes a bundle to a path; gives its length and the digest that ends it. */
+export const writeLogBundle = async (
   path: string,
-  chunks: AsyncIterable<Uint8Array>,
+  parts: Parameters<typeof writeBundle>[0],
 ): Promise<{ readonly bytes: number; readonly last: Uint8Array }> => {
   const temporary = `${path}.part`
   try {
@@ -59,7 +60,7 @@ const writeChunks = async (
     let bytes = 0
     let last: Uint8Array = new Uint8Array(0)
     try {
-      for await (const chunk of chunks) {
+      for await (const chunk of writeBundle(parts)) {
         await writeFully(handle, chunk, bytes)
         bytes += chunk.length
         last = chunk

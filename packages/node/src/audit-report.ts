@@ -15,6 +15,13 @@ export interface AuditReport {
   readonly facilities: number
   /** Whether the log goes on to the end of the study. */
   readonly ended: boolean
+  /** A person's decision that ended it early; null if nobody took one. */
+  readonly stopped: {
+    readonly rounds: number
+    readonly by: string
+    readonly via: string
+    readonly reason: string
+  } | null
   /** Number of the last event that a quorum of facilities signed, as the log shows; null if there is none. */
   readonly cosignedEvent: number | null
   /** Different heads from elsewhere that the log was compared with. */
@@ -32,6 +39,12 @@ export const reportOf = (study: Study, audit: Audit, bundle: Uint8Array | null):
   roster: audit.directory.roster.version,
   facilities: audit.directory.facilities.length,
   ended: audit.ended,
+  stopped: audit.stopped && {
+    rounds: audit.stopped.rounds,
+    by: audit.stopped.by,
+    via: audit.stopped.via,
+    reason: audit.stopped.reason,
+  },
   cosignedEvent: audit.cosigned?.seq ?? null,
   headsCompared: audit.heads,
   bundle: bundle && toHex(bundle),

@@ -13,7 +13,9 @@ import { type LabelledRows, rowsByPatient, selectRows } from "@consilium/records
 import { splitByPatient } from "@consilium/records/split"
 import { declaredStandardiser, fitStandardiser, standardise } from "@consilium/records/standardise"
 import type { FacilityFile } from "./config/role-files.js"
+import type { TableForm } from "./config/table-form.js"
 import type { LocalRecords } from "./roles/facility-machine.js"
+import { preparedSides, readTableRows } from "./table-records.js"
 
 /** Share of patients held out where a file comes without a published split. */
 const HOLD_OUT = 0.34
@@ -28,6 +30,8 @@ export interface RawRecords {
   readonly preparation: Preparation
   /** What a person should know about the file. No patient's value. */
   readonly warnings: readonly string[]
+  /** Of a table: what its rows hold, where missing values are NaN until a study says what becomes of them. */
+  readonly form: TableForm | null
 }
 
 /**
@@ -52,21 +56,30 @@ export const readRecords = async (
   }
   if (records.format === "uci-heart") {
     const { train, test: holdOut } = loadHeartCentre(records.centre, bytes)
-    return { train, holdOut, independent: { train, holdOut }, preparation: "declared", warnings: [] }
+    const independent = { train, holdOut }
+    return { train, holdOut, independent, preparation: "declared", warnings: [], form: null }
+  }
+  if (records.format === "table") {
+    const { form, rows, warnings } = await readTableRows(path, configPath, bytes, records)
+    return { ...splitBothWays(facility, rows), preparation: "declared", warnings, form }
   }
   const { coding, target } = records
   const { rows, warnings, synthetic } = loadHeartCsv(path, bytes, { coding, target })
-  const split = splitByPatient(rows, {
-    testShare: HOLD_OUT,
-    random: insecureSeededRandom(facility, "hold-out"),
-  })
   return {
-    train: split.train,
-    holdOut: split.test,
-    independent: splitApart(facility, rows),
+    ...splitBothWays(facility, rows),
     preparation: synthetic || (coding !== "auto" && target !== "auto") ? "declared" : "own-statistics",
     warnings: warnings.map((warning) => warning.message),
+    form: null,
   }
+}
+
+const splitBothWays = (
+  facility: string,
+  rows: LabelledRows,
+): Pick<RawRecords, "train" | "holdOut" | "independent"> => {
+  const random = insecureSeededRandom(facility, "hold-out")
+  const { train, test } = splitByPatient(rows, { testShare: HOLD_OUT, random })
+  return { train, holdOut: test, independent: splitApart(facility, rows) }
 }
 
 /**
@@ -79,8 +92,7 @@ const splitApart = (facility: string, rows: LabelledRows): RawRecords["independe
   const sides: [number[], number[]] = [[], []]
   for (const places of rowsByPatient(rows).values()) {
     const own = selectRows(rows, places)
-    const values = encode(f64Array(1 << 26), Float64Array.of(...own.features, ...own.labels))
-    const digest = hash("hold-out", utf8(facility), values)
+    const digest = hash("hold-out", utf8(facility), ...valuesOf(own))
     const draw = new DataView(digest.buffer, digest.byteOffset).getUint32(0) / 2 ** 32
     sides[draw < HOLD_OUT ? 1 : 0].push(...places)
   }
@@ -93,12 +105,46 @@ const splitApart = (facility: string, rows: LabelledRows): RawRecords["independe
   return { train: train as LabelledRows, holdOut: holdOut as LabelledRows }
 }
 
+/** The values of rows as bytes; where any is missing, which ones are follows. */
+const valuesOf = ({ features, labels }: LabelledRows): readonly Uint8Array[] => {
+  const numbers = [...features, ...labels]
+  const missing = numbers.map((value) => (Number.isNaN(value) ? 1 : 0))
+  const known = Float64Array.from(numbers, (value) => (Number.isNaN(value) ? 0 : value))
+  const values = encode(f64Array(1 << 26), known)
+  return missing.includes(1) ? [values, Uint8Array.from(missing)] : [values]
+}
+
+/** The sides of the split that a study trains on, with its features and without missing values. */
+const sidesOf = (
+  raw: RawRecords,
+  study: Pick<Study, "privacy" | "model" | "data"> | undefined,
+): { readonly train: LabelledRows; readonly holdOut: LabelledRows } => {
+  const sides = study?.privacy ? raw.independent : raw
+  if (raw.form !== null) return preparedSides(raw.form, sides, study)
+  if (study?.data)
+    throw new ConsiliumError(
+      "config/invalid",
+      `The study prepares tables of the schema ${study.data.schema}; this facility's records are no such table.`,
+      { remedy: "Name the file in facility.yaml with `format: table` and the study's schema." },
+    )
+  if (study !== undefined) checkFeatures(study.model.features, sides.train.names)
+  return sides
+}
+
+const checkFeatures = (wanted: readonly string[], present: readonly string[]): void => {
+  if (wanted.length !== present.length || wanted.some((name, i) => name !== present[i]))
+    throw new ConsiliumError(
+      "config/invalid",
+      `The study trains on ${wanted.join(", ")}; this facility's records give ${present.join(", ")}.`,
+    )
+}
+
 /**
- * Scales both sides. Without differential privacy by the training rows' own mean and deviation, which never leave the
+ * Scales both sides, once missing values are settled as the study declares. Without differential privacy by the training rows' own mean and deviation, which never leave the
  * facility; with it by the constants that the study declares, since figures of patients would have to be paid for.
  */
-export const prepare = (raw: RawRecords, study?: Pick<Study, "privacy" | "model">): LocalRecords => {
-  const { train, holdOut } = study?.privacy ? raw.independent : raw
+export const prepare = (raw: RawRecords, study?: Pick<Study, "privacy" | "model" | "data">): LocalRecords => {
+  const { train, holdOut } = sidesOf(raw, study)
   const scale = study?.privacy
     ? declaredStandardiser(
         study.privacy.standardise.map((constants, i) => ({
@@ -111,6 +157,7 @@ export const prepare = (raw: RawRecords, study?: Pick<Study, "privacy" | "model"
     featureNames: train.names,
     train: standardise(scale, train),
     holdOut: standardise(scale, holdOut),
+    holdOutRaw: holdOut,
     patients: train.patients,
     preparation: study?.privacy ? raw.preparation : "own-statistics",
   }

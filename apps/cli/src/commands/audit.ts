@@ -34,6 +34,12 @@ export const auditVerify = async (options: {
     `The log holds: ${audit.events} events of the study ${audit.study}, ${audit.certifiedRounds} sums opened, each over a certified list.`,
     compared(audit),
     audit.ended ? "It goes on to the end of the study." : "It ends before the study does.",
+    ...(audit.stopped === null
+      ? []
+      : [
+          `${audit.stopped.by} (${audit.stopped.via}) stopped it after ${audit.stopped.rounds} closed rounds: ${audit.stopped.reason}`,
+          "The model is that of the last closed round.",
+        ]),
     `  facilities  ${audit.facilities} at the end (roster ${audit.roster})`,
     `  log head    ${audit.logHead}`,
     `  model hash  ${audit.modelHash}`,

@@ -2,17 +2,19 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
-import type { Protection, Strategy } from "@consilium/federation/study"
+import type { Protection } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
 import { facilityFileSchema } from "@consilium/node/config/role-files"
 import { type RawRecords, readRecords } from "@consilium/node/local-records"
-import { readOutcomes } from "@consilium/node/roles/outcome"
+import { type Outcome, readOutcomes } from "@consilium/node/roles/outcome"
 import { baselinesOf, rowOf } from "../demo/baselines.js"
 import { Chaos } from "../demo/chaos.js"
-import { type DemoLayout, type DemoPlan, layOut, studyOfPlan } from "../demo/layout.js"
+import { explainRun } from "../demo/explain.js"
+import { demoInProcess, LOG_FILE } from "../demo/in-process.js"
+import { type DemoLayout, type DemoPlan, layOut, layOutInProcess, studyOfPlan } from "../demo/layout.js"
 import { Processes } from "../demo/processes.js"
 import { type DemoReport, reportText } from "../demo/report.js"
-import { DEMO_DELTA } from "../demo/studies.js"
+import { DEMO_DELTA, type DemoStrategy, proximalMuOf } from "../demo/studies.js"
 import { withoutNoise } from "../demo/without-noise.js"
 import { stopSignal } from "./stopping.js"
 
@@ -23,12 +25,15 @@ interface DemoArguments {
   readonly fogs?: number
   readonly rounds?: number
   readonly seed?: number
-  readonly strategy?: Strategy
+  readonly strategy?: DemoStrategy
+  readonly mu?: number
   readonly learningRate?: number
   readonly fineTune: number
   readonly protection: Protection
   readonly privacy: string
   readonly chaos?: boolean
+  readonly inProcess?: boolean
+  readonly explain?: boolean
   readonly keep?: string
   readonly format: "text" | "json"
 }
@@ -46,6 +51,12 @@ const DEFAULTS = {
 
 /** The simulated study has no published tuning; averaging gets near the pooled model in ten rounds at this rate. */
 const SIMULATED_RATE = 0.01
+
+/** What a machine with some gigabytes carries: a facility's process takes up to 90 MB. */
+const MOST_PROCESSES = 100
+const MOST_IN_PROCESS = 1000
+
+const averages = (strategy: DemoStrategy): boolean => strategy === "fedavg" || strategy === "fedprox"
 
 /** The budget that `--privacy` names; null for none. */
 const epsilonOf = (privacy: string): number | null => {
@@ -75,6 +86,26 @@ const planOf = (options: DemoArguments): DemoPlan => {
     throw new ConsiliumError("cli/usage", `The heart study has four centres, not ${facilities}.`, {
       remedy: "Leave --facilities out, or use --study simulated.",
     })
+  const most = options.inProcess === true ? MOST_IN_PROCESS : MOST_PROCESSES
+  if (facilities > most)
+    throw new ConsiliumError("cli/usage", `${facilities} facilities are more than ${most}.`, {
+      remedy:
+        options.inProcess === true
+          ? `Name at most ${most} facilities.`
+          : `Add --in-process, which takes up to ${MOST_IN_PROCESS} in one process.`,
+    })
+  if (options.inProcess === true && options.chaos === true)
+    throw new ConsiliumError("cli/usage", "--chaos kills processes, and --in-process has none.", {
+      remedy: "Leave one of them out.",
+    })
+  if (options.inProcess === true && options.explain === true)
+    throw new ConsiliumError(
+      "cli/usage",
+      "--explain reads the leader's folder, and --in-process leaves none.",
+      {
+        remedy: "Leave one of them out.",
+      },
+    )
   if (fogs > facilities)
     throw new ConsiliumError("cli/usage", `${fogs} fogs are more than ${facilities} facilities.`, {
       remedy: "Name at most as many fogs as facilities.",
@@ -88,11 +119,10 @@ const planOf = (options: DemoArguments): DemoPlan => {
     // two runs can be compared only if their secrets are the same
     seed: options.seed ?? (options.chaos === true ? CHAOS_SEED : null),
     strategy,
+    proximalMu: options.mu,
     learningRate:
       options.learningRate ??
-      (options.study === "simulated" && strategy === "fedavg" && epsilon === null
-        ? SIMULATED_RATE
-        : undefined),
+      (options.study === "simulated" && averages(strategy) && epsilon === null ? SIMULATED_RATE : undefined),
     fineTuneSteps: options.fineTune,
     protection: options.protection,
     epsilon,
@@ -103,11 +133,11 @@ const planOf = (options: DemoArguments): DemoPlan => {
 const quietly = (plan: DemoPlan): DemoPlan => ({
   ...plan,
   epsilon: null,
-  learningRate: plan.study === "simulated" && plan.strategy === "fedavg" ? SIMULATED_RATE : undefined,
+  learningRate: plan.study === "simulated" && averages(plan.strategy) ? SIMULATED_RATE : undefined,
 })
 
 /** The rows on the sides that the study has them on. */
-const asSplit = (records: ReadonlyMap<string, RawRecords>, plan: DemoPlan): typeof records =>
+const asSplit = (records: Records, plan: DemoPlan): Records =>
   plan.epsilon === null
     ? records
     : new Map([...records].map(([name, raw]) => [name, { ...raw, ...raw.independent }]))
@@ -133,19 +163,18 @@ const runFolder = async (keep: string | undefined): Promise<string> => {
   return folder
 }
 
-/** Lays the study out and reads all records, so that a file that cannot be used is told before anything starts. */
-const prepare = async (folder: string, plan: DemoPlan) => {
-  const layout = await layOut(folder, plan)
-  const records = new Map(
+type Records = ReadonlyMap<string, RawRecords>
+
+/** Reads all records, so that a file that cannot be used is told before anything starts. */
+const recordsOf = async ({ facilities }: Pick<DemoLayout, "facilities">): Promise<Records> =>
+  new Map(
     await Promise.all(
-      [...layout.facilities].map(
+      [...facilities].map(
         async ([name, { configPath, file }]) =>
           [name, await readRecords(name, configPath, facilityFileSchema.parse(file))] as const,
       ),
     ),
   )
-  return { layout, records: asSplit(records, plan) }
-}
 
 /** Runs the processes of a study to its end; `chaos` kills some of them on the way. */
 const runProcesses = async (layout: DemoLayout, stop: AbortSignal, chaos: Chaos | null) => {
@@ -186,15 +215,71 @@ const undisturbedHash = async (plan: DemoPlan, stop: AbortSignal): Promise<strin
   }
 }
 
-/** A whole study on this machine: data, kits, a process per role, and a report that says what was checked. */
-export const demo = async (options: DemoArguments): Promise<void> => {
-  const plan = planOf(options)
-  const stop = stopSignal(false)
-  const folder = await runFolder(options.keep)
-  const { layout, records } = await prepare(folder, plan).catch(async (error) => {
-    // nobody has asked for the folder, and nothing in it says more than the error
-    if (options.keep === undefined) await rm(folder, { recursive: true, force: true })
+/** What came of a run, whoever ran it. */
+interface Run {
+  readonly records: Records
+  readonly outcome: Outcome
+  readonly processes: DemoReport["processes"]
+  readonly seconds: number
+  readonly audit: DemoReport["audit"]
+  readonly chaos: DemoReport["chaos"]
+  readonly explained: DemoReport["explained"]
+}
+
+const auditOf = (
+  outcome: Outcome,
+  audit: {
+    readonly logHead: string
+    readonly modelHash: string
+    readonly events: number
+    readonly certifiedRounds: number
+  },
+): DemoReport["audit"] => ({
+  verified: audit.logHead === outcome.logHead && audit.modelHash === outcome.modelHash,
+  events: audit.events,
+  certifiedSums: audit.certifiedRounds,
+})
+
+/** Lays something out in a run's folder; if that fails and nobody asked for the folder, it goes. */
+const laidOut = async <T>(
+  folder: string,
+  { keep }: Pick<DemoArguments, "keep">,
+  work: () => Promise<T>,
+): Promise<T> =>
+  work().catch(async (error) => {
+    // nothing in it says more than the error
+    if (keep === undefined) await rm(folder, { recursive: true, force: true })
     throw error
+  })
+
+const inOneProcess = async (folder: string, plan: DemoPlan, options: DemoArguments): Promise<Run> => {
+  const { layout, records } = await laidOut(folder, options, async () => {
+    const made = await layOutInProcess(folder, plan)
+    return { layout: made, records: await recordsOf(made) }
+  })
+  tell(`The study runs in this process, among ${plan.facilities} facilities; its log comes to ${folder}.`)
+  const narrate = (line: string): void => tell(`  ${line}`)
+  const { outcome, audit, seconds, authority } = await demoInProcess(layout, records, {
+    narrate,
+    stop: stopSignal(false),
+  })
+  tell(`To check its log: consilium audit verify --file ${join(folder, LOG_FILE)} --authority ${authority}`)
+  return {
+    records,
+    outcome,
+    processes: [],
+    seconds,
+    audit: auditOf(outcome, audit),
+    chaos: null,
+    explained: null,
+  }
+}
+
+const inProcesses = async (folder: string, plan: DemoPlan, options: DemoArguments): Promise<Run> => {
+  const stop = stopSignal(false)
+  const { layout, records } = await laidOut(folder, options, async () => {
+    const made = await layOut(folder, plan)
+    return { layout: made, records: await recordsOf(made) }
   })
   const undisturbed = options.chaos === true ? await undisturbedHash(plan, stop) : null
   tell(`The study is laid out in ${folder}; starting ${layout.processes.length} processes.`)
@@ -202,6 +287,33 @@ export const demo = async (options: DemoArguments): Promise<void> => {
   const { outcome, processes, seconds } = await runProcesses(layout, stop, chaos)
   const leader = layout.processes.find(({ role }) => role === "leader")?.config as string
   const audit = await auditFolder(leader, { study: outcome.id })
+  return {
+    records,
+    outcome,
+    processes: processes.map(({ role, name, pid }) => ({ role, name, pid })),
+    seconds,
+    audit: auditOf(outcome, audit),
+    explained: options.explain === true ? await explainRun(leader, outcome.id) : null,
+    chaos:
+      undisturbed === null || chaos === null
+        ? null
+        : {
+            kills: chaos.kills,
+            undisturbedHash: undisturbed,
+            same: undisturbed === outcome.modelHash,
+          },
+  }
+}
+
+/**
+ * A whole study on this machine: data, kits, a process per role or one for all, and a report that says what was checked.
+ */
+export const demo = async (options: DemoArguments): Promise<void> => {
+  const plan = planOf(options)
+  const folder = await runFolder(options.keep)
+  const run = await (options.inProcess === true ? inOneProcess : inProcesses)(folder, plan, options)
+  const { outcome, processes, seconds } = run
+  const records = asSplit(run.records, plan)
   const withNames = (metrics: "global" | "personal") =>
     rowOf(
       outcome.facilities.map((facility) => ({
@@ -215,16 +327,18 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     study: plan.study,
     protection: plan.protection,
     strategy: plan.strategy,
+    proximalMu: proximalMuOf(plan.strategy, plan.proximalMu),
     seed: plan.seed,
     marks: [
       ...(plan.seed === null ? [] : ["insecure-seed"]),
       ...(plan.study === "simulated" ? ["synthetic-data"] : []),
+      ...(options.inProcess === true ? ["in-process"] : []),
       ...(plan.epsilon === null ? [] : ["exact-metrics"]),
     ],
     modelHash: outcome.modelHash,
     logHead: outcome.logHead,
     seconds,
-    processes: processes.map(({ role, name, pid }) => ({ role, name, pid })),
+    processes,
     rounds: outcome.rounds.map(({ round, participants, seconds: took, bytes }) => ({
       round,
       participants,
@@ -233,6 +347,7 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     })),
     metrics: withNames("global"),
     personalised: plan.fineTuneSteps > 0 ? withNames("personal") : null,
+    subgroups: outcome.subgroups,
     baselines: baselinesOf(plan.study, records, plan.seed ?? 0),
     budget: plan.epsilon === null ? null : { epsilon: plan.epsilon, delta: DEMO_DELTA },
     privacy: outcome.privacy,
@@ -240,19 +355,9 @@ export const demo = async (options: DemoArguments): Promise<void> => {
       plan.epsilon === null
         ? null
         : withoutNoise(studyOfPlan(quietly(plan), [...records.keys()]), records, plan.seed ?? 0),
-    audit: {
-      verified: audit.logHead === outcome.logHead && audit.modelHash === outcome.modelHash,
-      events: audit.events,
-      certifiedSums: audit.certifiedRounds,
-    },
-    chaos:
-      undisturbed === null || chaos === null
-        ? null
-        : {
-            kills: chaos.kills,
-            undisturbedHash: undisturbed,
-            same: undisturbed === outcome.modelHash,
-          },
+    audit: run.audit,
+    chaos: run.chaos,
+    explained: run.explained,
     folder,
   }
   process.stdout.write(options.format === "json" ? `${JSON.stringify(report)}\n` : reportText(report))

@@ -22,7 +22,7 @@ const names = (text: string): readonly string[] => text.split(",").map((name) =>
 /** Lays out a study in a folder, with sample configuration to be edited by each participant. */
 export const init = async (options: InitArguments): Promise<void> => {
   const facilities = names(options.facilities)
-  const fogs = names(options.fogs)
+  const fogs = options.fogs.trim() === "0" ? [] : names(options.fogs)
   if (facilities.length < 3)
     throw new ConsiliumError(
       "cli/usage",
@@ -46,7 +46,7 @@ export const init = async (options: InitArguments): Promise<void> => {
       rounds: options.rounds,
       facilities,
       fogs,
-      protection: "shamir",
+      protection: "ckks",
       synthetic: false,
     }),
   })

@@ -15,7 +15,10 @@ export const membersCommands = (program: Command): void => {
     .description("invite a facility or a fog: makes its kit, to be handed over; the authority may run or not")
     .argument("<name>", "the newcomer's name; lower-case letters, digits and hyphens")
     .requiredOption("--authority <file>", "authority.yaml")
-    .requiredOption("--parent <name>", "whom it talks to: an enrolled fog; for a fog, the leader")
+    .requiredOption(
+      "--parent <name>",
+      "whom it talks to: an enrolled fog or the leader; for a fog, the leader",
+    )
     .addOption(new Option("--role <role>", "what it is").choices(["facility", "fog"]).default("facility"))
     .requiredOption("--out <dir>", "folder in which the newcomer's folder is made")
     .option("--url <url>", "how it reaches the authority, if that is not where the authority listens")

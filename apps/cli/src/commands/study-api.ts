@@ -60,14 +60,30 @@ const readCa = (path: string): Promise<Buffer> =>
     throw new ConsiliumError("config/unreadable", `The file ${path} cannot be read.`, { cause })
   })
 
+/** How to reach a path of a leader's API: where, with what to show, and whom to trust. */
+export const approachOf = async (
+  leader: Leader,
+  path: string,
+): Promise<{
+  readonly url: URL
+  readonly headers: Readonly<Record<string, string>>
+  readonly ca: Buffer | undefined
+}> => {
+  const url = new URL(path, baseOf(leader.leader))
+  const token = await tokenOf(leader, url)
+  return {
+    url,
+    headers: token === null ? {} : { authorization: `Bearer ${token}` },
+    ca: leader.ca === undefined ? undefined : await readCa(leader.ca),
+  }
+}
+
 /**
  * One request to a leader's API, and its checked answer.
  * @throws {ConsiliumError} what the leader refuses with; "network/unreachable", "api/failed"
  */
 export const callLeader = async <T>(leader: Leader, call: Call, schema: Checks<T>): Promise<T> => {
-  const url = new URL(call.path, baseOf(leader.leader))
-  const token = await tokenOf(leader, url)
-  const ca = leader.ca === undefined ? {} : { ca: await readCa(leader.ca) }
+  const { url, headers, ca } = await approachOf(leader, call.path)
   const { status, text } = await new Promise<{ readonly status: number; readonly text: string }>(
     (resolve, reject) => {
       const failed = (cause: unknown): void => {
@@ -91,10 +107,10 @@ export const callLeader = async <T>(leader: Leader, call: Call, schema: Checks<T
           method: call.method,
           agent: false,
           timeout: TIMEOUT_MS,
-          ...ca,
+          ...(ca === undefined ? {} : { ca }),
           headers: {
             accept: "application/json, application/problem+json",
-            ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+            ...headers,
             ...(call.body === undefined
               ? {}
               : { "content-type": call.body.type, "content-length": call.body.bytes.length }),
@@ -122,25 +138,33 @@ export const callLeader = async <T>(leader: Leader, call: Call, schema: Checks<T
   return answerOf(url, status, text, schema)
 }
 
-const answerOf = <T>(url: URL, status: number, text: string, schema: Checks<T>): T => {
-  let value: unknown = null
+const jsonOrNull = (text: string): unknown => {
   try {
-    value = JSON.parse(text)
+    return JSON.parse(text)
   } catch {
-    // said below: whatever answered is no leader of this project
+    // what is no JSON fits no schema
+    return null
   }
+}
+
+const answerOf = <T>(url: URL, status: number, text: string, schema: Checks<T>): T => {
   if (status === 200 || status === 202) {
-    const answer = schema.safeParse(value)
+    const answer = schema.safeParse(jsonOrNull(text))
     if (answer.success) return answer.data
   }
-  const problem = problemSchema.safeParse(value)
+  throw refusalOf(url.origin, status, text)
+}
+
+/** A refusal of a leader's, as the error that it is; or that whatever answered is no leader. */
+export const refusalOf = (origin: string, status: number, text: string): ConsiliumError => {
+  const problem = problemSchema.safeParse(jsonOrNull(text))
   if (problem.success && Object.hasOwn(ERROR_TABLE, problem.data.title)) {
     const { title, detail, remedy } = problem.data
-    throw new ConsiliumError(title as ErrorCode, detail, { remedy })
+    return new ConsiliumError(title as ErrorCode, detail, { remedy })
   }
-  throw new ConsiliumError(
+  return new ConsiliumError(
     "api/failed",
-    `${url.origin} answered with status ${status}, not as a leader would.`,
+    `${origin} answered with status ${status}, not as a leader would.`,
     {
       remedy: "Check the address and that leader and command line have the same version.",
     },

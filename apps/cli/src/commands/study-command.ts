@@ -1,5 +1,6 @@
-import { type Command, Option } from "commander"
+import { type Command, InvalidArgumentError, Option } from "commander"
 import { format } from "./printed.js"
+import type { Until } from "./study-wait.js"
 
 /** A command that talks to a leader's API. */
 const toLeader = (study: Command, name: string, what: string): Command =>
@@ -10,11 +11,27 @@ const toLeader = (study: Command, name: string, what: string): Command =>
     .option("--token-file <file>", "file with the API token, for its owner only; not needed on loopback")
     .option("--ca <file>", "PEM file of the certificate authority of an https leader")
 
+/** Whole seconds. */
+const seconds = (text: string): number => {
+  const value = Number(text)
+  if (!/^\d{1,7}$/.test(text) || value < 1)
+    throw new InvalidArgumentError("A whole number of seconds was expected.")
+  return value
+}
+
+const UNTIL = /^(?:end|round[ :=](\d{1,9}))$/
+/** What is waited for: `end`, or `round N` as one word or two. */
+const until = (words: readonly string[]): Until | null => {
+  const [all, round] = UNTIL.exec(words.join(" ")) ?? []
+  if (all === undefined || round === "0") return null
+  return round === undefined ? { what: "end" } : { what: "round", round: Number(round) }
+}
+
 const EXAMPLE = "\nExample:\n  consilium study"
 
-/** `consilium study start`, `list` and `status`. */
+/** `consilium study start`, `list`, `status`, `wait` and `stop`. */
 export const studyCommands = (program: Command): void => {
-  const study = program.command("study").description("start studies at a running leader, and look at them")
+  const study = program.command("study").description("plan, start, follow, stop and compare studies")
   const start = toLeader(study, "start", "start a study among the participants present")
     .addOption(
       new Option("--privacy <kind>", "a preset by its kind of privacy").choices([
@@ -41,4 +58,47 @@ export const studyCommands = (program: Command): void => {
     .addOption(format())
     .addHelpText("after", `${EXAMPLE} status --leader http://127.0.0.1:8001 --study heart`)
     .action(async (options) => (await import("./study.js")).studyStatus(options))
+  const wait = toLeader(
+    study,
+    "wait",
+    "follow a study to its end or to a round's; the exit code says how it ended",
+  )
+    .option("--study <name>", "its name, or the beginning of its id, if there are several")
+    .option("--until <what...>", "end, or round N", ["end"])
+    .option("--timeout <seconds>", "give up after so long (default: never)", seconds)
+    .option("--patience <seconds>", "how long the leader may be away, once it has answered", seconds, 120)
+    .addOption(format())
+    .addHelpText(
+      "after",
+      `\nExit codes: 0 it has come, 8 the study was aborted or stopped, 9 the time is up.${EXAMPLE} wait --leader http://127.0.0.1:8001 --study heart --until round 3 --timeout 600`,
+    )
+  wait.action(async (options) => {
+    const what = until(options.until)
+    if (what === null) wait.error("error: --until takes end, or round N")
+    await (await import("./study-wait.js")).studyWait({ ...options, until: what })
+  })
+  const stop = study
+    .command("stop")
+    .description(
+      "end a running study in good order, for a reason that is logged; the last closed round's model stays",
+    )
+    .addOption(
+      new Option("--leader <url>", "the leader's API, such as http://127.0.0.1:8001").conflicts("config"),
+    )
+    .option("--config <file>", "or leader.yaml of a leader that runs on this machine")
+    .option("--token-file <file>", "file with the API token, for its owner only; not needed on loopback")
+    .option("--ca <file>", "PEM file of the certificate authority of an https leader")
+    .option("--study <name>", "its name, or the beginning of its id, if there are several")
+    .requiredOption("--reason <text>", "why, one line for the log")
+    .option("--by <name>", "who decides it (default: the token's name, or who runs the command)")
+    .addOption(format())
+    .addHelpText(
+      "after",
+      `${EXAMPLE} stop --leader http://127.0.0.1:8001 --study heart --reason "wrong labels at north" --by "A. Okafor"`,
+    )
+  stop.action(async (options) => {
+    if ((options.leader === undefined) === (options.config === undefined))
+      stop.error("error: give --leader URL, or --config leader.yaml")
+    await (await import("./study-stop.js")).studyStop(options)
+  })
 }

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises"
 import { ConsiliumError } from "@consilium/base/errors"
 import { utf8 } from "@consilium/base/platform"
-import { startedSchema, studyListSchema, studyViewSchema } from "@consilium/node/api/schemas"
+import { startedSchema } from "@consilium/node/api/schemas"
 import { columns, type Format, print } from "./printed.js"
 import { type Call, callLeader, type Leader } from "./study-api.js"
+import { allStudies, studyNamed, viewOf } from "./study-named.js"
 
 type Asking = Leader & { readonly format: Format }
 
@@ -32,9 +33,6 @@ export const studyStart = async (
   ])
 }
 
-const allStudies = (leader: Leader) =>
-  callLeader(leader, { method: "GET", path: "/v1/studies" }, studyListSchema)
-
 export const studyList = async (options: Asking): Promise<void> => {
   const list = await allStudies(options)
   print(
@@ -58,17 +56,8 @@ export const studyList = async (options: Asking): Promise<void> => {
 const figure = (value: number | null): string => (value === null ? "-" : value.toFixed(3))
 
 export const studyStatus = async (options: Asking & { readonly study?: string }): Promise<void> => {
-  const { studies } = await allStudies(options)
-  const { study: name } = options
-  const fits = studies.filter((one) => name === undefined || one.name === name || one.id.startsWith(name))
-  const [found, ...others] = fits
-  if (found === undefined || others.length > 0)
-    throw new ConsiliumError(
-      "admin/no-such-study",
-      `${fits.length} studies of the leader fit; there are ${studies.map((one) => `${one.name} (${one.id.slice(0, 16)})`).join(", ")}.`,
-    )
-  const path = `/v1/studies/${found.id}`
-  const view = await callLeader(options, { method: "GET", path }, studyViewSchema)
+  const found = await studyNamed(options, options.study)
+  const view = await viewOf(options, found.id)
   const closed = view.rounds.filter(({ phase }) => phase === "closed")
   const last = closed.at(-1)
   print(options.format, view, [

@@ -1,11 +1,11 @@
-import { access, writeFile } from "node:fs/promises"
+import { access, mkdir, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { systemRandom } from "@consilium/base/random"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { DEFAULT_POLICY } from "@consilium/federation/policy"
-import type { Protection, Strategy, Study } from "@consilium/federation/study"
+import type { Protection, Study } from "@consilium/federation/study"
 import {
   type FacilityFileInput,
   facilityFileText,
@@ -14,11 +14,12 @@ import {
 } from "@consilium/node/config/role-files"
 import { type StudyFileInput, seededNonce, studyFileSchema, studyOf } from "@consilium/node/config/study-file"
 import { parseAddress } from "@consilium/node/identity/names"
+import type { Place } from "@consilium/node/in-process/federation"
 import { initStudy } from "@consilium/node/init"
 import { LOOPBACK, reserveAddress } from "@consilium/node/transport/address"
 import { HEART_FILES } from "@consilium/records/heart"
 import { type FacilityKind, syntheticHeart } from "@consilium/records/synthetic-heart"
-import { heartStudy } from "./studies.js"
+import { type DemoStrategy, heartStudy } from "./studies.js"
 
 export interface DemoPlan {
   readonly study: "simulated" | "heart"
@@ -27,7 +28,8 @@ export interface DemoPlan {
   readonly fogs: number
   readonly rounds: number
   readonly seed: number | null
-  readonly strategy: Strategy
+  readonly strategy: DemoStrategy
+  readonly proximalMu?: number | undefined
   readonly learningRate: number | undefined
   readonly fineTuneSteps: number
   readonly protection: Protection
@@ -51,6 +53,7 @@ const studyFileOf = (
     protection: plan.protection,
     synthetic: plan.study === "simulated",
     strategy: plan.strategy,
+    proximalMu: plan.proximalMu,
     learningRate: plan.learningRate,
     fineTuneSteps: plan.fineTuneSteps,
     epsilon: plan.epsilon,
@@ -129,19 +132,18 @@ const capsFor = (epsilon: number) => ({
   month: { epsilon: Math.max(2.5 * epsilon, DEFAULT_POLICY.privacy.month.epsilon) },
 })
 
-/** Lays out the study of a demo: data, kits and configuration, each participant in its own folder. */
-export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout> => {
-  const simulated = plan.study === "simulated"
-  const records = simulated
-    ? new Map<string, FacilityFileInput["records"]>(
-        simulatedNames(plan.facilities).map(({ name }) => [
-          name,
-          { format: "heart-csv", file: "records.csv" },
-        ]),
-      )
-    : await heartRecords(plan.data)
-  const fogs = Array.from({ length: plan.fogs }, (_, i) => `fog-${i + 1}`)
-  const files = new Map<string, FacilityFileInput>(
+/** The facilities of a plan, each with its records and its own rules. */
+const facilityFiles = async (plan: DemoPlan): Promise<ReadonlyMap<string, FacilityFileInput>> => {
+  const records =
+    plan.study === "simulated"
+      ? new Map<string, FacilityFileInput["records"]>(
+          simulatedNames(plan.facilities).map(({ name }) => [
+            name,
+            { format: "heart-csv", file: "records.csv" },
+          ]),
+        )
+      : await heartRecords(plan.data)
+  return new Map<string, FacilityFileInput>(
     [...records].map(([name, source]) => [
       name,
       {
@@ -156,6 +158,29 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
       },
     ]),
   )
+}
+
+const fogNames = ({ fogs }: DemoPlan): readonly string[] =>
+  Array.from({ length: fogs }, (_, i) => `fog-${i + 1}`)
+
+/** Writes the rows of simulated facilities where their own configuration looks for them. */
+const writeSimulated = async (folder: string, plan: DemoPlan): Promise<void> => {
+  for (const [i, { name, kind }] of simulatedNames(plan.facilities).entries()) {
+    const random = insecureSeededRandom(plan.seed ?? SYNTHETIC_SEED, "synthetic-heart", name)
+    const rows = SIZES[i % SIZES.length] as number
+    await mkdir(join(folder, name, "local"), { recursive: true, mode: 0o700 })
+    await writeFile(
+      join(folder, name, "local", "records.csv"),
+      syntheticHeart({ profile: kind, rows, random }),
+      { mode: 0o600 },
+    )
+  }
+}
+
+/** Lays out the study of a demo: data, kits and configuration, each participant in its own folder. */
+export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout> => {
+  const files = await facilityFiles(plan)
+  const fogs = fogNames(plan)
   const local = new Map<string, string>([["leader", leaderFileText({ listen: { ports: [8443, 0] } })]])
   for (const fog of fogs) local.set(fog, fogFileText({}))
   for (const [name, file] of files) local.set(name, facilityFileText(file))
@@ -165,16 +190,7 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
     local,
     study: studyFileOf(plan, [...files.keys()], fogs),
   })
-  if (simulated)
-    for (const [i, { name, kind }] of simulatedNames(plan.facilities).entries()) {
-      const random = insecureSeededRandom(plan.seed ?? SYNTHETIC_SEED, "synthetic-heart", name)
-      const rows = SIZES[i % SIZES.length] as number
-      await writeFile(
-        join(folder, name, "local", "records.csv"),
-        syntheticHeart({ profile: kind, rows, random }),
-        { mode: 0o600 },
-      )
-    }
+  if (plan.study === "simulated") await writeSimulated(folder, plan)
   const config = (name: string): string => configs.get(name) as string
   return {
     folder,
@@ -185,5 +201,36 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
       ...[...files.keys()].map((name): DemoProcess => ({ role: "facility", name, config: config(name) })),
     ],
     facilities: new Map([...files].map(([name, file]) => [name, { configPath: config(name), file }])),
+  }
+}
+
+/** A demo's study for one process: no kits, since nothing is handed over. */
+export interface InProcessLayout extends Pick<DemoLayout, "folder" | "facilities"> {
+  readonly study: Study
+  readonly places: readonly Place[]
+}
+
+/** Everybody takes turns in one process, so nobody is late and no deadline is to end a round. */
+const UNHURRIED = { collect: 3600, answer: 3600 }
+
+/** The same study as `layOut` lays out, but for its deadlines, which decide nothing about the model. */
+export const layOutInProcess = async (folder: string, plan: DemoPlan): Promise<InProcessLayout> => {
+  const files = await facilityFiles(plan)
+  const file = studyFileSchema.parse({
+    ...studyFileOf(plan, [...files.keys()], fogNames(plan)),
+    deadlines: UNHURRIED,
+  })
+  const study = studyOf(file)
+  if (plan.study === "simulated") await writeSimulated(folder, plan)
+  return {
+    folder,
+    study,
+    places: file.participants,
+    facilities: new Map(
+      [...files].map(([name, input]) => [
+        name,
+        { configPath: join(folder, name, "local", "facility.yaml"), file: input },
+      ]),
+    ),
   }
 }

@@ -1,22 +1,29 @@
+import type { SubgroupView } from "@consilium/node/api/study-view"
 import type { RoundOutcome } from "@consilium/node/roles/outcome"
 import type { Baselines, Figures, Row } from "./baselines.js"
 import type { Kill } from "./processes.js"
+import { subgroupText } from "./subgroup-text.js"
 
 /** What a demo prints with `--format json`. Scripts rely on it; a null figure is undefined, not zero. */
 export interface DemoReport {
   readonly study: string
   readonly protection: string
   readonly strategy: string
+  /** Weight of the proximal term of local steps; 0 for none. */
+  readonly proximalMu: number
   readonly seed: number | null
-  /** `insecure-seed`: the run protects nothing; `synthetic-data`: no row is a patient. */
+  /** `insecure-seed`: the run protects nothing; `synthetic-data`: no row is a patient; `in-process`: nobody was apart. */
   readonly marks: readonly string[]
   readonly modelHash: string
   readonly logHead: string
   readonly seconds: number
+  /** None with --in-process. */
   readonly processes: readonly { readonly role: string; readonly name: string; readonly pid: number }[]
   readonly rounds: readonly Pick<RoundOutcome, "round" | "participants" | "seconds" | "bytes">[]
   readonly metrics: Row
   readonly personalised: Row | null
+  /** By groups of patients, as the facilities report them at the end; null figures are hidden, since the group is small. */
+  readonly subgroups: readonly SubgroupView[]
   readonly baselines: Baselines
   /** Null epsilon: no differential privacy, so no bound. */
   readonly privacy: readonly {
@@ -35,6 +42,8 @@ export interface DemoReport {
     readonly undisturbedHash: string
     readonly same: boolean
   } | null
+  /** With --explain: the run told from the leader's log, line by line. */
+  readonly explained: readonly string[] | null
   readonly folder: string
 }
 
@@ -50,10 +59,24 @@ const bytes = (count: number): string =>
 const sumOver = (report: DemoReport, pick: (bytes: RoundOutcome["bytes"]) => number): string =>
   bytes(report.rounds.reduce((sum, round) => sum + pick(round.bytes), 0) / Math.max(1, report.rounds.length))
 
+/** What the updates are to the fogs that add them up. */
+const UPDATES: Readonly<Record<string, string>> = {
+  plain: "updates readable by their fog",
+  shamir: "updates readable by their fog",
+  ckks: "encrypted updates, added unread",
+  bfv: "encrypted updates, added unread",
+  masked: "masked updates, added unread",
+}
+
+/** Facilities that the text names one by one. */
+const SHOWN = 24
+
 /** What must be known of every figure in the report. */
 const MARKS: Readonly<Record<string, string>> = {
   "insecure-seed": "  insecure-seed: every secret follows from a public number; this run protects nothing",
   "synthetic-data": "  synthetic-data: the rows are made up and describe no patient",
+  "in-process":
+    "  in-process: everybody took part in one process, in memory: the same protocol and bytes, but nobody was apart",
   "exact-metrics":
     "  exact-metrics: figures on held-out rows are sent without noise; the privacy budget does not cover those rows",
 }
@@ -66,10 +89,12 @@ const privacyText = ({ budget, privacy, seed }: DemoReport): readonly string[] =
       ]
     : [
         `What was spent of the patients' privacy, of epsilon ${budget.epsilon} (delta ${budget.delta}) at each facility`,
-        ...privacy.map(
-          ({ facility, epsilon }) =>
-            `  ${facility.padEnd(34)} epsilon ${epsilon === null ? "none" : epsilon.toFixed(3)}`,
-        ),
+        ...privacy
+          .slice(0, SHOWN)
+          .map(
+            ({ facility, epsilon }) =>
+              `  ${facility.padEnd(34)} epsilon ${epsilon === null ? "none" : epsilon.toFixed(3)}`,
+          ),
         "  One patient more or less changes the odds of any model by a factor of at most e^epsilon, except with probability",
         "  delta. A patient of several facilities has the sum of what they spent.",
         ...(seed === null
@@ -80,13 +105,17 @@ const privacyText = ({ budget, privacy, seed }: DemoReport): readonly string[] =
 /** The report for a person. */
 export const reportText = (report: DemoReport): string => {
   const { metrics, personalised, baselines } = report
+  const updates = UPDATES[report.protection] ?? "updates, hidden and added unread"
   const lines = [
     "",
-    `Study "${report.study}": ${report.rounds.length} rounds, ${report.strategy}, updates protected by ${report.protection}, ${report.seconds.toFixed(1)} s`,
+    `Study "${report.study}": ${report.rounds.length} rounds, ${report.strategy}${report.proximalMu === 0 ? "" : ` (mu ${report.proximalMu})`}, updates protected by ${report.protection}, ${report.seconds.toFixed(1)} s`,
     ...report.marks.map((mark) => MARKS[mark] ?? `  ${mark}`),
     "",
     "How well it does on rows held out    accuracy balanced AUC",
-    ...metrics.facilities.map((facility) => row(facility.name, facility)),
+    ...metrics.facilities.slice(0, SHOWN).map((facility) => row(facility.name, facility)),
+    ...(metrics.facilities.length > SHOWN
+      ? [`  (and ${metrics.facilities.length - SHOWN} more; --format json has them all)`]
+      : []),
     row("federated model, mean", metrics.mean),
     ...(report.withoutNoise ? [row("the same without noise, mean", report.withoutNoise.mean)] : []),
     ...(personalised ? [row("after local fine-tuning, mean", personalised.mean)] : []),
@@ -99,13 +128,14 @@ export const reportText = (report: DemoReport): string => {
     row("always the facility's usual answer", baselines.constant.majority.mean),
     row('always "ill"', baselines.constant.positive.mean),
     "  (accuracy alone rewards a constant answer; read it beside balanced accuracy and AUC)",
+    ...subgroupText(report.subgroups, SHOWN),
     "",
     "What crossed the edges, per round",
     `  facilities sent in all               ${sumOver(report, (b) => b.facilityUp)}`,
-    `    updates readable by their fog      ${sumOver(report, (b) => b.fogs.update)}`,
-    `    sealed shares, relayed unread      ${sumOver(report, (b) => b.fogs.relayed)}`,
-    `    answers for certified sums         ${sumOver(report, (b) => b.fogs.opening)}`,
-    `    signatures and other metadata      ${sumOver(report, (b) => b.fogs.metadata)}`,
+    `    ${updates.padEnd(35)}${sumOver(report, (b) => b.fogs.update + b.direct.update)}`,
+    `    sealed shares, relayed unread      ${sumOver(report, (b) => b.fogs.relayed + b.direct.relayed)}`,
+    `    answers for certified sums         ${sumOver(report, (b) => b.fogs.opening + b.direct.opening)}`,
+    `    signatures and other metadata      ${sumOver(report, (b) => b.fogs.metadata + b.direct.metadata)}`,
     `  addressed to the leader              ${sumOver(report, (b) => b.leaderIn)}`,
     `  relayed by the leader                ${sumOver(report, (b) => b.leader.relayed)}`,
     "",
@@ -123,6 +153,7 @@ export const reportText = (report: DemoReport): string => {
     "",
     ...privacyText(report),
     "",
+    ...(report.explained ?? []),
     `Everything is in ${report.folder}`,
     `  to delete it: rm -r "${report.folder}"`,
     "",

@@ -12,16 +12,29 @@ export interface HeartStudyPlan {
   readonly fogs: readonly string[]
   readonly protection: Protection
   readonly synthetic: boolean
-  readonly strategy?: Strategy | undefined
+  readonly strategy?: DemoStrategy | undefined
+  /** Weight of the proximal term of local steps; left out: what the strategy is tuned to. */
+  readonly proximalMu?: number | undefined
   readonly learningRate?: number | undefined
   readonly fineTuneSteps?: number | undefined
   /** Most that each facility may spend of its patients' privacy, in nats; null trains without noise. */
   readonly epsilon?: number | null
 }
 
-/** Local and server learning rates of each strategy, as the published heart benchmark tuned them. */
-const TUNED: Readonly<Record<Strategy, { readonly local: number; readonly server: number }>> = {
+/** The strategies by the names people know: FedProx is averaging with a proximal term. */
+export type DemoStrategy = Strategy | "fedprox"
+
+interface Tuning {
+  readonly local: number
+  readonly server: number
+  readonly mu?: number
+}
+
+/** Local and server learning rates of each strategy, as the published heart benchmark tuned them; fedavgm as fedavg. */
+const TUNED: Readonly<Record<DemoStrategy, Tuning>> = {
   fedavg: { local: 0.001, server: 1 },
+  fedprox: { local: 0.001, server: 1, mu: 0.01 },
+  fedavgm: { local: 0.001, server: 1 },
   fedadam: { local: 0.01, server: 0.01 },
   fedyogi: { local: 0.003162, server: 0.01 },
   fedadagrad: { local: 0.003162, server: 0.316228 },
@@ -34,20 +47,35 @@ const TUNED: Readonly<Record<Strategy, { readonly local: number; readonly server
 const WITH_NOISE = { steps: 20, sampleRate: 0.1, learningRate: 0.2 }
 export const DEMO_DELTA = 1e-5
 
+export const proximalMuOf = (strategy: DemoStrategy, given: number | undefined): number =>
+  given ?? TUNED[strategy].mu ?? 0
+
+/** Groups of patients that studies tell apart at their end, where they have these features. */
+const SUBGROUPS = [
+  { feature: "sex", names: ["female", "male"] },
+  { feature: "age", cuts: [50, 65] },
+]
+
+/** Facilities whose sum, weighed by up to 512 rows each, fits its 31 bits; among more of them all weigh the same. */
+const MOST_WEIGHED = 128
+
 /**
  * A study on the heart schema: logistic regression on 13 features, batches of 4, 100 local steps a round, weights by
- * training rows; with differential privacy by Poisson samples and equal weights. Facilities are spread over the fogs in turn.
+ * training rows; with differential privacy by Poisson samples and equal weights. Facilities are spread over
+ * the fogs in turn; without fogs they talk to the leader.
  *
  * Source: Ogier du Terrail et al. 2022, arXiv 2210.04620 (Fed-Heart-Disease)
  */
 export const heartStudy = (plan: HeartStudyPlan): StudyFileInput => {
   const strategy = plan.strategy ?? "fedyogi"
   const cohort = defaultCohort(plan.facilities.length)
+  const equal = plan.facilities.length > MOST_WEIGHED ? { quantisation: { weights: "equal" as const } } : {}
   const epsilon = plan.epsilon ?? null
+  const features = HEART_FEATURES.map((feature) => feature.name)
   return {
     name: plan.name,
     nonce: plan.nonce,
-    model: { kind: "logistic-regression", features: HEART_FEATURES.map((feature) => feature.name) },
+    model: { kind: "logistic-regression", features },
     training: {
       learning_rate:
         plan.learningRate ?? (epsilon === null ? TUNED[strategy].local : WITH_NOISE.learningRate),
@@ -55,10 +83,15 @@ export const heartStudy = (plan: HeartStudyPlan): StudyFileInput => {
       batch_size: 4,
       fine_tune_steps: plan.fineTuneSteps ?? 0,
       fine_tune_learning_rate: 0.01,
+      proximal_mu: proximalMuOf(strategy, plan.proximalMu),
     },
-    server: { strategy, learning_rate: TUNED[strategy].server },
+    server: {
+      strategy: strategy === "fedprox" ? "fedavg" : strategy,
+      learning_rate: TUNED[strategy].server,
+    },
+    reporting: { subgroups: SUBGROUPS.filter(({ feature }) => features.includes(feature)) },
     ...(epsilon === null
-      ? {}
+      ? equal
       : {
           quantisation: { weights: "equal" as const },
           // a demo shows how well its model does; the policy of its facilities allows that
@@ -80,7 +113,7 @@ export const heartStudy = (plan: HeartStudyPlan): StudyFileInput => {
       ...plan.facilities.map((name, i) => ({
         name,
         role: "facility" as const,
-        parent: plan.fogs[i % plan.fogs.length] as string,
+        parent: plan.fogs[i % plan.fogs.length] ?? "leader",
       })),
     ],
   }

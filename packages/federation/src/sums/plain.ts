@@ -2,7 +2,8 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { valueCount } from "../study.js"
 import type { SecureSum, SumSetting } from "./secure-sum.js"
 
-const checkLength = (found: number, expected: number, unit: string): void => {
+/** @throws {ConsiliumError} "sharing/wrong-length" */
+export const checkLength = (found: number, expected: number, unit: string): void => {
   if (found !== expected)
     throw new ConsiliumError(
       "sharing/wrong-length",
@@ -10,7 +11,8 @@ const checkLength = (found: number, expected: number, unit: string): void => {
     )
 }
 
-const toBytes = (values: Int32Array): Uint8Array => {
+/** Integers as they travel readable: 4 bytes each, little-endian. */
+export const readableBytes = (values: Int32Array): Uint8Array => {
   const out = new Uint8Array(4 * values.length)
   const view = new DataView(out.buffer)
   for (let i = 0; i < values.length; i++) view.setInt32(4 * i, values[i] as number, true)
@@ -42,14 +44,9 @@ const sumOf = (setting: SumSetting, payloads: readonly Uint8Array[]): Int32Array
  */
 export const plainSum: SecureSum = {
   kind: "plain",
-  added: {
-    protect(setting, values) {
-      checkLength(values.length, valueCount(setting.study), "values")
-      return toBytes(values)
-    },
-    add: (setting, payloads) => toBytes(sumOf(setting, payloads)),
-  },
-  dealt: null,
+  keyed: false,
+  added: { add: (setting, payloads) => readableBytes(sumOf(setting, payloads)) },
+  checked: null,
   opened: null,
-  combine: (setting, sums) => Float64Array.from(sumOf(setting, sums)),
+  combine: (setting, _request, sums) => Float64Array.from(sumOf(setting, sums)),
 }

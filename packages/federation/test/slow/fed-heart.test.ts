@@ -24,9 +24,12 @@ interface Plan {
   readonly local: number
   readonly server: number
   readonly fineTuneSteps?: number
+  readonly mu?: number
 }
 const PLANS = {
   fedavg: { name: "FedAvg lr .001", strategy: "fedavg", local: 0.001, server: 1 },
+  fedprox: { name: "FedProx lr .001, mu .01", strategy: "fedavg", local: 0.001, server: 1, mu: 0.01 },
+  fedavgm: { name: "FedAvgM lr .001, momentum .9", strategy: "fedavgm", local: 0.001, server: 1 },
   fedadam: { name: "FedAdam", strategy: "fedadam", local: 0.01, server: 0.01 },
   fedyogi: { name: "FedYogi", strategy: "fedyogi", local: 0.003162, server: 0.01 },
   fedadagrad: { name: "FedAdagrad", strategy: "fedadagrad", local: 0.003162, server: 0.316228 },
@@ -67,6 +70,7 @@ const study = (plan: Plan, seed: number, protection: Protection) => ({
     batchSize: 4,
     fineTuneSteps: plan.fineTuneSteps ?? 0,
     fineTuneLearningRate: 0.01,
+    proximalMu: plan.mu ?? 0,
   },
   server: { strategy: plan.strategy, learningRate: plan.server },
   quantisation: { largestWeight: 512 },
@@ -202,6 +206,17 @@ describe.skipIf(folder === undefined)(
     })
 
     // two standard errors of a mean of 5 seeds around the mean of 40 seeds of an independent program
+    it("fedprox: mean accuracy within two standard errors of .7013", () => {
+      expect(Math.abs(overSeeds(runs.fedprox, "accuracy") - 0.7013)).toBeLessThanOrEqual(
+        (2 * 0.0352) / Math.sqrt(5),
+      )
+    })
+
+    it("fedavgm: momentum makes up for the small rate, without leaving the range of the adaptive rules", () => {
+      expect(overSeeds(runs.fedavgm, "accuracy")).toBeGreaterThan(overSeeds(runs.fedavg, "accuracy"))
+      expect(overSeeds(runs.fedavgm, "accuracy")).toBeLessThanOrEqual(0.755)
+    })
+
     it("fedadagrad: mean accuracy within two standard errors of .7367", () => {
       expect(Math.abs(overSeeds(runs.fedadagrad, "accuracy") - 0.7367)).toBeLessThanOrEqual(
         (2 * 0.0107) / Math.sqrt(5),

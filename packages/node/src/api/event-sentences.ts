@@ -1,16 +1,22 @@
 import { toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
+import { ROTATION_ASKED } from "@consilium/federation/leader-keys"
 import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
+import { STOPPED, stopCodec } from "@consilium/federation/leader-stop"
 import type { LogEntry } from "@consilium/federation/log"
 import type { Message } from "@consilium/federation/messages"
 import type { Directory } from "@consilium/federation/roster"
+import { isKeyed } from "@consilium/federation/study"
+import { keySentence, listed } from "./key-sentences.js"
 import type { StudyHandle } from "./leader-service.js"
-import { messageOf } from "./logged.js"
+import { messageOf, rotationIn } from "./logged.js"
 import type { EventView } from "./study-view.js"
 import { nameIn, timeOf } from "./view-fold.js"
 
+type Told = Pick<StudyHandle, "study" | "rosters">
+
 /** One logged event, in words. */
-export const eventView = (handle: Pick<StudyHandle, "id" | "rosters">, entry: LogEntry): EventView => {
+export const eventView = (handle: Told & Pick<StudyHandle, "id">, entry: LogEntry): EventView => {
   const { seq, at, type, actor } = entry.header
   const rosters = handle.rosters()
   return {
@@ -19,15 +25,17 @@ export const eventView = (handle: Pick<StudyHandle, "id" | "rosters">, entry: Lo
     at: timeOf(at),
     type,
     actor: nameIn(rosters, actor),
-    says: sentence(rosters, entry),
+    says: sentence(handle, entry),
   }
 }
 
 const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 const facilities = (n: number): string => counted(n, "facility", "facilities")
 
-const sentence = (rosters: readonly Directory[], entry: LogEntry): string => {
+const sentence = (handle: Told, entry: LogEntry): string => {
   const { type, actor } = entry.header
+  const rosters = handle.rosters()
+  const keyed = isKeyed(handle.study)
   const name = nameIn(rosters, actor)
   const [kind = "", ...rest] = type.split(":")
   const about = rest.join(":")
@@ -35,19 +43,33 @@ const sentence = (rosters: readonly Directory[], entry: LogEntry): string => {
     return `Something that must not happen came in the name of ${name}: ${about}.`
   if (about !== "" && kind === "dropped")
     return `A message of ${name} (${about}) did not belong to this moment and was dropped.`
-  if (type === "dealer-excluded") return `${name} dealt a false share and sits this attempt out.`
+  if (type === "dealer-excluded")
+    return keyed
+      ? `${name} dealt a false share of its key, or encrypts under another key than it shared: it is left out.`
+      : `${name} dealt a false share and sits this attempt out.`
   if (type === "sum-opened") return "The sum over the certified facilities was opened."
   if (type === "aborted") return "The leader gave the study up."
   if (type === RELEASED) return releaseSentence(entry)
+  if (type === STOPPED) return stopSentence(entry)
+  if (type === ROTATION_ASKED) {
+    const asked = rotationIn(entry)
+    if (asked !== null) return `${asked.by} asked for new keys before the next round: ${asked.reason}`
+  }
   const logged = messageOf(entry)
-  return logged === null
-    ? `An event of a kind that this version does not know: ${type}.`
-    : messageSentence(rosters, name, logged.message)
+  if (logged === null) return `An event of a kind that this version does not know: ${type}.`
+  const { message } = logged
+  const ofKeys = keyed ? keySentence((id) => nameIn(rosters, id), name, message) : null
+  return ofKeys ?? messageSentence(rosters, name, message)
 }
 
 const releaseSentence = ({ body }: LogEntry): string => {
   const { round, model, by, reason } = decode(releaseCodec, body)
   return `${by} made the model of round ${round} the one in use, ${toHex(model).slice(0, 16)}: ${reason}`
+}
+
+const stopSentence = ({ body }: LogEntry): string => {
+  const { rounds, model, by, via, reason } = decode(stopCodec, body)
+  return `${by} (${via}) stopped the study after ${counted(rounds, "closed round", "closed rounds")}, with the model ${toHex(model).slice(0, 16)}: ${reason}`
 }
 
 const messageSentence = (rosters: readonly Directory[], name: string, message: Message): string => {
@@ -61,7 +83,7 @@ const messageSentence = (rosters: readonly Directory[], name: string, message: M
     case "propose":
       return `The leader asks every facility to sign the list of ${facilities(message.proposal.cohort.length)} whose sum is to be opened.`
     case "certificate":
-      return `${facilities(message.signatures.length)} signed the list of ${message.proposal.cohort.length}: their sum, and nothing else, may be opened.`
+      return `${facilities(message.signatures.length)} signed the list of ${message.proposal.cohort.length}: their sum, and nothing else, may be opened${message.openers.length === 0 ? "" : `, by ${listed(message.openers.map((id) => nameIn(rosters, id)))} together`}.`
     case "candidate":
       return "A new model was made from the sum and sent to everyone."
     case "void":
@@ -76,6 +98,8 @@ const messageSentence = (rosters: readonly Directory[], name: string, message: M
       return "The authority changed the list of participants; it holds from the next round on."
     case "submit":
       return `${name} sent its update as sealed shares and committed itself to them.`
+    case "update":
+      return `${name} sent its update straight to the leader.`
     case "region":
       return `${name} sent the sum of the updates of ${facilities(message.submissions.length)}.`
     case "opening":

@@ -4,6 +4,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
 import { type Study, studyDigest } from "@consilium/federation/study"
 import type { FastifyReply, FastifyRequest } from "fastify"
+import { cutTo } from "../one-line.js"
 import type { Caller, TokenRule } from "./access.js"
 import { eventView } from "./event-sentences.js"
 import { type EventStreams, parsePosition, type StreamLimits } from "./event-stream.js"
@@ -17,6 +18,7 @@ import { Refusal } from "./problems.js"
 import { jsonOf } from "./request-body.js"
 import { BINARY, EVENT_STREAM, methodsAt, type RouteName } from "./routes.js"
 import { type PrivacyKind, type Started, trainingRequestSchema } from "./schemas.js"
+import { stopRequestSchema } from "./stop-schemas.js"
 import { checked, studyRequested } from "./study-request.js"
 import type { EventView } from "./study-view.js"
 import { modelsOf, type StudyViews, summaryOf } from "./study-views.js"
@@ -148,6 +150,12 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
       startOnce(request, reply, () =>
         studyRequested(service, request.headers["content-type"], request.body, random),
       ),
+    stop: async (request) => {
+      const handle = handleOf(request)
+      const { name } = own.callerOf(request)
+      const { by, reason } = checked(stopRequestSchema, "The request", jsonOf(request.body))
+      return handle.stop({ by: by ?? cutTo(64, name), reason }, name)
+    },
     startTraining: async (request, reply) =>
       startOnce(request, reply, () => {
         const { privacy } = checked(trainingRequestSchema, "The request", jsonOf(request.body))

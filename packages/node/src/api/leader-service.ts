@@ -1,6 +1,7 @@
 import type { LogEntry } from "@consilium/federation/log"
 import type { Directory } from "@consilium/federation/roster"
 import type { Study } from "@consilium/federation/study"
+import type { StopDecision, Stopped } from "./stop-schemas.js"
 
 /** A study as the leader's process offers it to its API: its log, durable and in order, and the models it led to. */
 export interface StudyHandle {
@@ -15,6 +16,11 @@ export interface StudyHandle {
   grown(after: number, signal: AbortSignal): Promise<void>
   /** The model file whose parameters have this hash (64 hexadecimal digits). @throws {ConsiliumError} "store/missing" */
   model(hash: string): Promise<Uint8Array>
+  /**
+   * Ends the study in good order, once; `via` is what the leader knows the person by.
+   * @throws {ConsiliumError} "round/over" if it ended otherwise
+   */
+  stop(decision: StopDecision, via: string): Promise<Stopped>
 }
 
 /** What the API needs of the process it is in. */

@@ -1,5 +1,6 @@
 import { decode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
+import { type RotationAsked, rotationCodec } from "@consilium/federation/leader-keys"
 import type { LogEntry } from "@consilium/federation/log"
 import { envelopeCodec, type Message, messageCodec } from "@consilium/federation/messages"
 
@@ -10,6 +11,7 @@ const OWN = new Set<string>([
   "openings",
   "propose",
   "certificate",
+  "key-test",
   "candidate",
   "void",
   "closed",
@@ -21,8 +23,10 @@ const OWN = new Set<string>([
 /** Messages of others that the leader logs whole when it accepts them. */
 const ACCEPTED = new Set<string>([
   "submit",
+  "update",
   "opening",
   "verdict",
+  "key-tested",
   "signature",
   "partial",
   "report",
@@ -53,6 +57,16 @@ export const messageOf = ({ header, body }: LogEntry): Logged | null => {
     if (encoded === null) return null
     const message = decode(messageCodec, encoded)
     return message.type === header.type ? { message, bytes: encoded.length } : null
+  } catch (error) {
+    if (error instanceof ConsiliumError) return null
+    throw error
+  }
+}
+
+/** A person's wish for new keys; null where the body is none. */
+export const rotationIn = ({ body }: LogEntry): RotationAsked | null => {
+  try {
+    return decode(rotationCodec, body)
   } catch (error) {
     if (error instanceof ConsiliumError) return null
     throw error

@@ -31,7 +31,7 @@ const operationOf = (name: string, route: RouteSpec): object => ({
   description: `Needs the right "${route.right}".`,
   parameters: [
     ...parametersOf(route),
-    ...(route.right === "start"
+    ...(route.answer.status === 202
       ? [
           {
             name: "Idempotency-Key",

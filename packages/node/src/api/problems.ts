@@ -24,6 +24,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   "api/failed": 500,
   "config/invalid": 422,
   "round/bad-study": 422,
+  "round/over": 409,
   "store/missing": 404,
   "store/full": 507,
 }

@@ -14,6 +14,7 @@ import {
   studyViewSchema,
   trainingRequestSchema,
 } from "./schemas.js"
+import { stoppedSchema, stopRequestSchema } from "./stop-schemas.js"
 
 /** A body or an answer, by the name of its schema in openapi.json. */
 export interface Described {
@@ -109,6 +110,16 @@ export const ROUTES = {
       types: [JSON_TYPE, "application/yaml", "application/x-yaml", "text/yaml"],
     },
     answer: json(202, "Started", startedSchema),
+  },
+  stop: {
+    method: "POST",
+    path: "/v1/studies/:id/stop",
+    summary:
+      "Ends a study in good order: its model is that of the last closed round. A repetition gets the first decision again.",
+    right: "start",
+    params: studyParams,
+    body: { name: "StopRequest", schema: stopRequestSchema, types: [JSON_TYPE] },
+    answer: json(200, "Stopped", stoppedSchema),
   },
   startTraining: {
     method: "POST",

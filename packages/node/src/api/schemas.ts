@@ -1,6 +1,17 @@
 import { z } from "zod"
 import { studyFileSchema } from "../config/study-file.js"
-import type { EventView, MetricsView, ModelView, ProblemView, StudySummary, StudyView } from "./study-view.js"
+import type {
+  CeremonyView,
+  EventView,
+  GroupFiguresView,
+  KeysView,
+  MetricsView,
+  ModelView,
+  ProblemView,
+  StudySummary,
+  StudyView,
+  SubgroupView,
+} from "./study-view.js"
 
 /** What the API takes and gives, in the one form that checks requests, writes openapi.json and tests answers. */
 
@@ -32,13 +43,33 @@ const metrics = z.strictObject({
   logLoss: figure,
 }) satisfies z.ZodType<MetricsView>
 
+const groupFigures = z.strictObject({
+  rows: whole,
+  positives: whole,
+  accuracy: z.number(),
+  balancedAccuracy: z.number(),
+  auc: z.number(),
+  logLoss: z.number(),
+}) satisfies z.ZodType<GroupFiguresView>
+
+/** The same in the API, in `outcome.json` and on a model's card. */
+export const subgroupViewSchema = z.strictObject({
+  feature: name,
+  groups: z.array(
+    z.strictObject({
+      group: name,
+      facilities: z.array(z.strictObject({ facility: name, figures: groupFigures.nullable() })),
+      all: groupFigures.nullable(),
+    }),
+  ),
+}) satisfies z.ZodType<SubgroupView>
+
 const lane = z.strictObject({
   name,
   steps: z.array(z.strictObject({ step: z.string(), at: time, detail: z.string().nullable() })),
 })
 
-const round = z.strictObject({
-  round: whole,
+const attempt = <P extends z.ZodType>(phase: P) => ({
   attempt: whole,
   phase,
   reason: z.string().nullable(),
@@ -46,7 +77,13 @@ const round = z.strictObject({
   endedAt: time.nullable(),
   phases: z.array(z.strictObject({ phase, at: time })),
   lanes: z.array(lane),
+})
+
+const round = z.strictObject({
+  round: whole,
+  ...attempt(phase),
   cohort: z.array(name),
+  openers: z.array(name),
   modelHash: hash.nullable(),
   metrics: z.array(metrics),
 })
@@ -60,6 +97,44 @@ const participant = z.strictObject({
   leftAfterRound: whole.nullable(),
   lastHeardAt: time.nullable(),
 })
+
+const ceremony = z.strictObject({
+  epoch: whole,
+  round: whole,
+  cause: z.string(),
+  ...attempt(z.enum(["collecting", "locked", "challenged", "testing", "certifying", "held", "void"])),
+  tested: z.array(name),
+  openers: z.array(name),
+  dealers: z.array(name),
+  signers: z.array(name),
+}) satisfies z.ZodType<CeremonyView>
+
+/** The same in the API, over the admin socket and on the command line. */
+export const keysViewSchema = z.strictObject({
+  scheme: z.strictObject({
+    name: z.enum(["CKKS", "BFV"]),
+    degree: whole,
+    primes: whole,
+    modulusBits: z.number(),
+    lanes: whole,
+    laneBits: whole,
+    polynomials: whole,
+    updateBytes: whole,
+    bytesPerValue: z.number(),
+    securityBits: whole,
+    floodingBits: whole,
+    because: z.array(z.string()),
+  }),
+  epoch: whole,
+  dealers: z.array(name),
+  holders: z.array(name),
+  leftOut: z.array(z.strictObject({ name, why: z.string(), returns: z.boolean() })),
+  openings: z.strictObject({ used: whole, left: whole }),
+  since: time.nullable(),
+  ends: time.nullable(),
+  wanted: z.string().nullable(),
+  ceremonies: z.array(ceremony),
+}) satisfies z.ZodType<KeysView>
 
 export const studyViewSchema = z.strictObject({
   id: hash,
@@ -78,10 +153,12 @@ export const studyViewSchema = z.strictObject({
   participants: z.array(participant),
   edges: z.array(z.strictObject({ from: name, to: name, carries: z.array(z.string()), bytes })),
   rounds: z.array(round),
+  keys: keysViewSchema.nullable(),
   regions: z.array(z.strictObject({ fog: name, facilities: z.array(name), bytes })),
   finals: z.array(
     z.strictObject({ facility: name, global: metrics.nullable(), personal: metrics.nullable() }),
   ),
+  subgroups: z.array(subgroupViewSchema),
   privacy: z.array(z.strictObject({ facility: name, epsilon: figure, delta: figure })),
   security: z.array(z.strictObject({ at: time, code: z.string(), about: z.string() })),
 }) satisfies z.ZodType<StudyView>

@@ -25,10 +25,14 @@ export interface StudyView {
   readonly participants: readonly ParticipantView[]
   readonly edges: readonly EdgeView[]
   readonly rounds: readonly RoundView[]
+  /** The keys that updates are encrypted under; null where the protection needs none. */
+  readonly keys: KeysView | null
   /** What all facilities of a region sent to their fog, as the fogs count it. */
   readonly regions: readonly RegionView[]
   /** The final model, and each facility's own fine-tuned copy, on its hold-out. */
   readonly finals: readonly FinalView[]
+  /** The final model by the groups of patients that the study declares. */
+  readonly subgroups: readonly SubgroupView[]
   readonly privacy: readonly PrivacyView[]
   readonly security: readonly SecurityView[]
 }
@@ -84,28 +88,113 @@ export type RoundPhase =
   | "closed"
   | "void"
 
-export interface RoundView {
-  readonly round: number
+export type CeremonyPhase =
+  | "collecting"
+  | "locked"
+  | "challenged"
+  | "testing"
+  | "certifying"
+  | "held"
+  | "void"
+
+/** An attempt at something that all facilities do together. */
+export interface AttemptView<Phase extends string = string> {
   readonly attempt: number
-  readonly phase: RoundPhase
-  /** Why an attempt is void. */
+  readonly phase: Phase
+  /** Why it is void. */
   readonly reason: string | null
   readonly startedAt: string
   readonly endedAt: string | null
   /** When each phase began. */
-  readonly phases: readonly { readonly phase: RoundPhase; readonly at: string }[]
+  readonly phases: readonly { readonly phase: Phase; readonly at: string }[]
   readonly lanes: readonly LaneView[]
+}
+
+export interface RoundView extends AttemptView<RoundPhase> {
+  readonly round: number
   /** Names in the certified list. */
   readonly cohort: readonly string[]
+  /** Who was named to open their sum; empty where any facilities may, or nobody needs to. */
+  readonly openers: readonly string[]
   readonly modelHash: string | null
   readonly metrics: readonly MetricsView[]
 }
 
-/** One participant's part of a round. */
+/** A key ceremony: every facility makes a key and gives each of the others a share of it. */
+export interface CeremonyView extends AttemptView<CeremonyPhase> {
+  /** The epoch that begins if it is held; every ceremony is for one of its own. */
+  readonly epoch: number
+  /** The round that waits for it. */
+  readonly round: number
+  /** Why new keys were called for. */
+  readonly cause: string
+  /** Facilities whose keys were put to the test, and those that were to open the tests. */
+  readonly tested: readonly string[]
+  readonly openers: readonly string[]
+  /** Facilities whose keys the certificate names, and those that signed it. */
+  readonly dealers: readonly string[]
+  readonly signers: readonly string[]
+}
+
+export interface KeysView {
+  readonly scheme: KeySchemeView
+  /** The epoch under way; 0 before the first. */
+  readonly epoch: number
+  /** Facilities whose keys it has: their updates can be summed. */
+  readonly dealers: readonly string[]
+  /** Facilities that said they hold a share of every key: they can help to open. */
+  readonly holders: readonly string[]
+  /** Facilities in the study whose keys it does not have. */
+  readonly leftOut: readonly LeftOutView[]
+  /** Attempts at rounds under these keys: each may open one sum. */
+  readonly openings: { readonly used: number; readonly left: number }
+  readonly since: string | null
+  /** No round begins under these keys after this time. */
+  readonly ends: string | null
+  /** Why the next round begins with new keys, where somebody or something has already called for them. */
+  readonly wanted: string | null
+  readonly ceremonies: readonly CeremonyView[]
+}
+
+export interface LeftOutView {
+  readonly name: string
+  /** In plain words. */
+  readonly why: string
+  /** Whether new keys are made for its sake once it is there and refuses a round for want of one. */
+  readonly returns: boolean
+}
+
+/** How updates are encrypted. */
+export interface KeySchemeView {
+  readonly name: "CKKS" | "BFV"
+  /** Coefficients of a polynomial, N. */
+  readonly degree: number
+  /** Primes that the coefficients are counted in, and bits of their product, log2 Q. */
+  readonly primes: number
+  readonly modulusBits: number
+  /** Values in one coefficient, and bits of each. */
+  readonly lanes: number
+  readonly laneBits: number
+  /** Polynomials of one update. */
+  readonly polynomials: number
+  /** Bytes of an encrypted update, of a sum of them, and of one facility's part of an opening. */
+  readonly updateBytes: number
+  readonly bytesPerValue: number
+  /** Bits of security of the encryption, and of the noise that hides keys in openings. */
+  readonly securityBits: number
+  readonly floodingBits: number
+  /** How the numbers follow from the study, line by line. */
+  readonly because: readonly string[]
+}
+
+/** One participant's part of an attempt. */
 export interface LaneView {
   readonly name: string
   readonly steps: readonly {
-    /** submitted, answered-challenge, checked-shares, signed, opened, reported, refused, excluded; of a fog: summed, counted */
+    /**
+     * submitted, answered-challenge, checked-shares, signed, opened, reported, refused, excluded; of a fog: summed, counted;
+     * in a key ceremony: dealt, answered-challenge, checked-shares, tested-keys, signed
+     */
     readonly step: string
     readonly at: string
     /** In plain words, where there is something to say. */
@@ -127,6 +216,27 @@ export interface FinalView {
   /** Null where the facility keeps its figures to itself. */
   readonly global: MetricsView | null
   readonly personal: MetricsView | null
+}
+
+/** Patients apart by one feature. */
+export interface SubgroupView {
+  readonly feature: string
+  readonly groups: readonly {
+    readonly group: string
+    /** Every facility that reports groups; null where it hides this one, which or whose neighbour is small. */
+    readonly facilities: readonly { readonly facility: string; readonly figures: GroupFiguresView | null }[]
+    /** Counts added and means weighted by rows; null unless every facility here shows the group. */
+    readonly all: GroupFiguresView | null
+  }[]
+}
+
+export interface GroupFiguresView {
+  readonly rows: number
+  readonly positives: number
+  readonly accuracy: number
+  readonly balancedAccuracy: number
+  readonly auc: number
+  readonly logLoss: number
 }
 
 export interface PrivacyView {

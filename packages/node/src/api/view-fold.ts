@@ -1,14 +1,42 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
+import { ROTATION_ASKED } from "@consilium/federation/leader-keys"
+import { STOPPED } from "@consilium/federation/leader-stop"
 import { emptyHead, headerHash, type LogEntry } from "@consilium/federation/log"
 import { type Message, trafficOf } from "@consilium/federation/messages"
 import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
+import type { SubgroupReport } from "@consilium/federation/reporting"
 import type { Directory, Participant } from "@consilium/federation/roster"
-import { openingThreshold, parameterCount, type Study, studyDigest } from "@consilium/federation/study"
+import {
+  openingThreshold,
+  parameterCount,
+  type Study,
+  strategyName,
+  studyDigest,
+} from "@consilium/federation/study"
+import { subgroupTables } from "@consilium/federation/subgroup-figures"
 import { withEdgesOf, withMessage, withReport } from "./edge-fold.js"
+import {
+  amongOthers,
+  ceremonyAnnounced,
+  ceremonyOf,
+  checkedBy,
+  dealerOut,
+  dealtBy,
+  epochBegun,
+  inCeremony,
+  type KeyFold,
+  keysProposed,
+  noteRefused,
+  openingUsed,
+  rotationAsked,
+  startKeys,
+  testBegun,
+  testedBy,
+} from "./key-fold.js"
 import type { StudyHandle } from "./leader-service.js"
-import { messageOf } from "./logged.js"
+import { messageOf, rotationIn } from "./logged.js"
 import { metricsView, startRound, withPhase, withStep } from "./round-fold.js"
-import type { ParticipantView, RoundView, StudyView } from "./study-view.js"
+import type { AttemptView, ParticipantView, RoundView, StudyView } from "./study-view.js"
 
 /** A study's log folded up to some event: the view, and what the next event is read with. */
 export interface FoldState {
@@ -22,6 +50,10 @@ export interface FoldState {
   /** Parameter hash of the model under way, and for each facility how many noisy updates it has sent and from which model. */
   readonly model: string
   readonly updates: ReadonlyMap<string, { readonly count: number; readonly model: string }>
+  /** What facilities report of the last model by groups of patients, by facility. */
+  readonly reports: ReadonlyMap<string, SubgroupReport>
+  /** Null where the protection has no keys. */
+  readonly keys: KeyFold | null
 }
 
 export const timeOf = (milliseconds: number): string => new Date(milliseconds).toISOString()
@@ -36,13 +68,14 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
   const directory = handle.rosters().at(-1) as Directory
   const digest = studyDigest(study)
   const { cohort, model } = study
+  const keys = startKeys(study, directory)
   const view: StudyView = {
     id: toHex(digest),
     name: study.name,
     state: "waiting",
     reason: null,
     protection: study.protection,
-    strategy: study.server.strategy,
+    strategy: strategyName(study),
     model: { kind: model.kind, features: model.features, parameters: parameterCount(study) },
     plannedRounds: study.rounds,
     cohort: { smallest: cohort.minCohort, threshold: cohort.threshold, colluders: cohort.colluders },
@@ -58,7 +91,9 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     edges: [],
     regions: [],
     rounds: [],
+    keys: keys?.view ?? null,
     finals: [],
+    subgroups: subgroupTables(study, []),
     privacy: [],
     security: [],
   }
@@ -70,6 +105,8 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     aborted: false,
     model: "",
     updates: new Map(),
+    reports: new Map(),
+    keys,
   }
   return enrolled(start, directory, 1)
 }
@@ -84,6 +121,18 @@ const inRound = (state: FoldState, change: (round: RoundView) => RoundView): Fol
   const last = rounds.at(-1)
   return last === undefined ? state : patch(state, { rounds: [...rounds.slice(0, -1), change(last)] })
 }
+
+const withKeys = (state: FoldState, change: (keys: KeyFold) => KeyFold): FoldState => {
+  if (state.keys === null) return state
+  const keys = change(state.keys)
+  return { ...patch(state, { keys: keys.view }), keys }
+}
+
+/** Changes what is under way: the ceremony, or else the last attempt at a round. */
+const inAttempt = (state: FoldState, change: <A extends AttemptView>(attempt: A) => A): FoldState =>
+  ceremonyOf(state.keys) === null
+    ? inRound(state, change)
+    : withKeys(state, (keys) => inCeremony(keys, change))
 
 /** The state in which a directory holds from some round on: who is new in it has joined, who is missing has left. */
 const enrolled = (state: FoldState, directory: Directory, round: number): FoldState => {
@@ -107,8 +156,9 @@ const enrolled = (state: FoldState, directory: Directory, round: number): FoldSt
       }),
     )
   const newcomers = fresh.filter(({ role }) => role === "facility")
+  const others = withKeys(state, (keys) => amongOthers(keys, state.study, directory))
   return {
-    ...patch(state, {
+    ...patch(others, {
       cohort: {
         ...state.view.cohort,
         threshold: openingThreshold(state.study, directory.facilities.length),
@@ -170,18 +220,21 @@ export const applyEntry = (state: FoldState, entry: LogEntry): FoldState => {
     return kind === "security"
       ? withSecurity(stamped, at, rest.join(":"), header.actor)
       : heard(stamped, header.actor, at)
-  if (kind === "dealer-excluded")
-    return inRound(stamped, (round) =>
-      withStep(round, nameIn(state.rosters(), header.actor), "excluded", at, "It dealt a false share."),
-    )
+  if (kind === "dealer-excluded") {
+    const dealer = nameIn(state.rosters(), header.actor)
+    return ceremonyOf(state.keys) === null
+      ? inRound(stamped, (round) => withStep(round, dealer, "excluded", at, "It dealt a false share."))
+      : withKeys(stamped, (keys) => dealerOut(keys, dealer, at))
+  }
+  if (kind === ROTATION_ASKED) return withRotation(heard(stamped, header.actor, at), entry)
   if (kind === "aborted")
     return {
-      ...inRound(patch(stamped, { state: "aborted" }), (round) =>
-        round.endedAt === null ? withPhase(round, "void", at) : round,
+      ...inAttempt(patch(stamped, { state: "aborted" }), (attempt) =>
+        attempt.endedAt === null ? withPhase(attempt, "void", at) : attempt,
       ),
       aborted: true,
     }
-  if (kind === "sum-opened") return heard(stamped, header.actor, at)
+  if (kind === "sum-opened" || kind === STOPPED) return heard(stamped, header.actor, at)
   const logged = messageOf(entry)
   if (logged === null) return stamped
   const present = heard(stamped, header.actor, at)
@@ -198,16 +251,22 @@ export const applyEntry = (state: FoldState, entry: LogEntry): FoldState => {
 const withSecurity = (state: FoldState, at: string, code: string, actor: Uint8Array): FoldState => {
   const about = nameIn(state.rosters(), actor)
   const told = patch(state, { security: [...state.view.security, { at, code, about }] })
-  const round = state.view.rounds.at(-1)
-  const dropped = code === "round/equivocation" && round?.phase === "collecting"
-  return dropped
-    ? inRound(told, (one) => withStep(one, about, "excluded", at, "It sent two different updates."))
-    : told
+  const ceremony = ceremonyOf(state.keys)
+  const { phase } = ceremony ?? state.view.rounds.at(-1) ?? {}
+  const dropped = code === "round/equivocation" && phase === "collecting"
+  const what = ceremony === null ? "It sent two different updates." : "It dealt two different keys."
+  return dropped ? inAttempt(told, (one) => withStep(one, about, "excluded", at, what)) : told
+}
+
+const withRotation = (state: FoldState, entry: LogEntry): FoldState => {
+  const asked = rotationIn(entry)
+  return asked === null ? state : withKeys(state, (keys) => rotationAsked(keys, asked.by, asked.reason))
 }
 
 const afterLeader = (state: FoldState, message: Message, at: string): FoldState => {
   const phase = (next: RoundView["phase"], change?: (round: RoundView) => RoundView): FoldState =>
     inRound(state, (round) => withPhase(change?.(round) ?? round, next, at))
+  const nameOf = (id: Uint8Array): string => nameIn(state.rosters(), id)
   switch (message.type) {
     case "announce": {
       const { spec } = message
@@ -216,9 +275,15 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
         .find(({ digest }) => equalBytes(digest, spec.roster) && !equalBytes(digest, state.directory.digest))
       const ready = changed === undefined ? state : enrolled(state, changed, spec.round)
       const { facilities, fogs } = ready.directory
+      if (spec.purpose === "keys") {
+        const dealers = facilities.map(({ name }) => name)
+        return withKeys(patch(ready, { state: "running" }), (keys) =>
+          ceremonyAnnounced(keys, spec, dealers, at),
+        )
+      }
       const names = [...facilities, ...fogs].map(({ name }) => name)
       return {
-        ...patch(ready, {
+        ...patch(withKeys(ready, openingUsed), {
           state: "running",
           rounds: [...ready.view.rounds, startRound(spec, names, at)],
         }),
@@ -226,20 +291,27 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
       }
     }
     case "lock":
-      return phase("locked")
+      return inAttempt(state, (attempt) => withPhase(attempt, "locked", at))
     case "openings":
-      return phase("challenged")
+      return inAttempt(state, (attempt) => withPhase(attempt, "challenged", at))
+    case "key-test":
+      return withKeys(state, (keys) => testBegun(keys, message, nameOf, at))
     case "propose":
-      return phase("certifying")
+      return message.proposal.spec.purpose === "keys"
+        ? withKeys(state, (keys) => keysProposed(keys, at))
+        : phase("certifying")
     case "certificate":
+      if (message.proposal.spec.purpose === "keys")
+        return withKeys(state, (keys) => epochBegun(keys, message, state.directory, nameOf, at))
       return phase("opening", (round) => ({
         ...round,
-        cohort: message.proposal.cohort.map(({ facility }) => nameIn(state.rosters(), facility)),
+        cohort: message.proposal.cohort.map(({ facility }) => nameOf(facility)),
+        openers: message.openers.map(nameOf),
       }))
     case "candidate":
       return phase("validating")
     case "void":
-      return phase("void", (round) => ({ ...round, reason: message.reason }))
+      return inAttempt(state, (attempt) => withPhase({ ...attempt, reason: message.reason }, "void", at))
     case "closed":
       return phase("closed", (round) => ({ ...round, modelHash: toHex(message.accepted) }))
     case "ended":
@@ -255,9 +327,15 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
 const afterOther = (state: FoldState, from: Participant, message: Message, at: string): FoldState => {
   const { name } = from
   const step = (what: string, detail: string | null = null): FoldState =>
-    inRound(state, (round) => withStep(round, name, what, at, detail))
+    inAttempt(state, (attempt) => withStep(attempt, name, what, at, detail))
+  const nameOf = (id: Uint8Array): string => nameIn(state.rosters(), id)
   switch (message.type) {
     case "submit":
+      // nothing that was trained is in a key
+      return ceremonyOf(state.keys) === null
+        ? withUpdates(step("submitted"), [name])
+        : withKeys(state, (keys) => dealtBy(keys, name, at))
+    case "update":
       return withUpdates(step("submitted"), [name])
     case "region": {
       const members = message.submissions.map(({ submission }) =>
@@ -270,7 +348,11 @@ const afterOther = (state: FoldState, from: Participant, message: Message, at: s
     }
     case "opening":
       return step("answered-challenge")
+    case "key-tested":
+      return withKeys(state, (keys) => testedBy(keys, name, message, at))
     case "verdict": {
+      if (ceremonyOf(state.keys) !== null)
+        return withKeys(state, (keys) => checkedBy(keys, name, message, nameOf, at))
       const disputed = message.complaints.length
       return step("checked-shares", disputed === 0 ? null : `It disputes ${disputed} of them.`)
     }
@@ -279,7 +361,9 @@ const afterOther = (state: FoldState, from: Participant, message: Message, at: s
     case "partial":
       return step("opened")
     case "refusal":
-      return step("refused", `${message.reason} (${message.code})`)
+      return withKeys(step("refused", `${message.reason} (${message.code})`), (keys) =>
+        noteRefused(keys, name, message.code),
+      )
     case "report": {
       const { metrics } = message
       if (metrics === null) return step("reported", "It keeps its figures to itself.")
@@ -289,15 +373,23 @@ const afterOther = (state: FoldState, from: Participant, message: Message, at: s
       }))
     }
     case "final-report": {
-      const { global, personal } = message
+      const { global, personal, subgroups } = message
       const final = {
         facility: name,
         global: global && metricsView(name, global),
         personal: personal && metricsView(name, personal),
       }
-      return patch(state, {
-        finals: [...state.view.finals.filter(({ facility }) => facility !== name), final],
-      })
+      const reports = new Map(state.reports)
+      if (subgroups === null) reports.delete(name)
+      else reports.set(name, subgroups)
+      const told = [...reports].map(([facility, report]) => ({ facility, report }))
+      return {
+        ...patch(state, {
+          finals: [...state.view.finals.filter(({ facility }) => facility !== name), final],
+          subgroups: subgroupTables(state.study, told),
+        }),
+        reports,
+      }
     }
     case "traffic":
       return patch(step("counted"), withReport(state.view, name, message.received))

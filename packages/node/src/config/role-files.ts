@@ -1,5 +1,6 @@
 import { dirname, resolve } from "node:path"
 import { type Budget, DEFAULT_POLICY, type LocalPolicy } from "@consilium/federation/policy"
+import { PROTECTIONS } from "@consilium/federation/study"
 import { stringify } from "yaml"
 import { z } from "zod"
 import { apiFileSchema } from "../api/ports.js"
@@ -77,7 +78,7 @@ const policySchema = z
   .strictObject({
     smallest_cohort: z.int().min(3).default(DEFAULT_POLICY.smallestCohort),
     colluders: z.int().min(0).default(DEFAULT_POLICY.colluders),
-    protections: z.array(z.enum(["plain", "shamir"])).default([...DEFAULT_POLICY.protections]),
+    protections: z.array(z.enum(PROTECTIONS)).default([...DEFAULT_POLICY.protections]),
     model_kinds: z.array(z.enum(["logistic-regression"])).default([...DEFAULT_POLICY.modelKinds]),
     largest_model: z.int().min(1).default(DEFAULT_POLICY.largestModel),
     metrics: z.enum(["exact", "none"]).default(DEFAULT_POLICY.metrics),
@@ -121,6 +122,15 @@ export const facilityFileSchema = z.strictObject({
       coding: z.enum(["auto", "uci", "alphabetical", "shifted"]).default("auto"),
       target: z.enum(["auto", "disease", "healthy"]).default("auto"),
     }),
+    z.strictObject({
+      format: z.literal("table"),
+      /** `cardiovascular`, or the path of a schema file. */
+      schema: z.string().min(1),
+      /** Comma-separated text with a header, or Parquet. */
+      file: z.string().min(1),
+      /** The path of a mapping file; null if the file already names and codes everything as the schema does. */
+      mapping: z.string().min(1).nullable().default(null),
+    }),
   ]),
   policy: policySchema,
   data_folder: dataFolder,
@@ -163,7 +173,7 @@ export const fogFileText = (file: z.input<typeof fogFileSchema>): string =>
 ${stringify(fogFileSchema.parse(file))}`
 
 export const leaderFileText = (file: z.input<typeof leaderFileSchema>): string =>
-  `# Where the leader listens for its fogs, and where its API and page are on this machine: the first host that exists, the
+  `# Where the leader listens for those below it, and where its API and page are on this machine: the first host that exists, the
 # first port that is free; port 0 takes any. store: pglite is a database in the data folder, segments plain files.
 ${stringify(leaderFileSchema.parse(file))}`
 

@@ -3,10 +3,21 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { hash } from "@consilium/base/hash"
 import { utf8 } from "@consilium/base/platform"
 import { planNoise, type StudyPrivacy } from "@consilium/federation/privacy-plan"
-import { checkStudy, defaultCohort, PROTOCOL_VERSION, type Study } from "@consilium/federation/study"
-import { HEART_DECLARED_STANDARDISER } from "@consilium/records/heart-schema"
+import { MAX_CUTS, MAX_SUBGROUPS } from "@consilium/federation/reporting"
+import { participantId } from "@consilium/federation/roster"
+import {
+  checkStudy,
+  defaultCohort,
+  defaultKeys,
+  PROTECTIONS,
+  PROTOCOL_VERSION,
+  type Study,
+} from "@consilium/federation/study"
+import { checkSums, checkTree } from "@consilium/federation/study-tree"
 import { stringify } from "yaml"
 import { z } from "zod"
+import { studyDataOf, studyDataSchema } from "./study-data.js"
+import { declaredConstants } from "./table-form.js"
 
 const count = z.int().min(0)
 const participant = z.strictObject({
@@ -30,10 +41,13 @@ export const studyFileSchema = z.strictObject({
     batch_size: z.int().min(1).default(4),
     fine_tune_steps: count.default(0),
     fine_tune_learning_rate: z.number().positive().default(0.01),
+    /** Weight of the term that holds local steps near the round's model, mu of FedProx; 0 for none. */
+    proximal_mu: z.number().min(0).default(0),
   }),
   server: z.strictObject({
-    strategy: z.enum(["fedavg", "fedadam", "fedyogi", "fedadagrad"]).default("fedavg"),
+    strategy: z.enum(["fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad"]).default("fedavg"),
     learning_rate: z.number().positive().default(1),
+    /** With fedavgm: its momentum. */
     beta1: z.number().min(0).lt(1).default(0.9),
     beta2: z.number().min(0).lt(1).default(0.999),
     tau: z.number().positive().default(1e-8),
@@ -48,9 +62,34 @@ export const studyFileSchema = z.strictObject({
     .prefault({}),
   rounds: z.int().min(1),
   attempts: z.int().min(1).max(100).default(3),
-  protection: z.enum(["plain", "shamir"]).default("shamir"),
+  protection: z.enum(PROTECTIONS).default("ckks"),
+  /** How long the keys of an epoch are used, under ckks and bfv: openings and days, whichever comes first. */
+  keys: z
+    .strictObject({ openings: z.int().min(1).optional(), days: z.int().min(1).max(3650).default(30) })
+    .optional(),
   cohort: z.strictObject({ smallest: z.int(), threshold: z.int(), colluders: z.int().min(0) }).optional(),
   validation: z.enum(["off", "report"]).default("report"),
+  /** What facilities that send figures tell of the last model beside them. */
+  reporting: z
+    .strictObject({
+      /** Figures by groups of patients; groups of fewer than 5 patients of either answer are hidden. */
+      subgroups: z
+        .array(
+          z.strictObject({
+            feature: z.string().min(1).max(64),
+            /** Where a group ends and the next begins, in the records' units; none for a feature of 0 and 1. */
+            cuts: z.array(z.number()).max(MAX_CUTS).default([]),
+            /** What the groups are called; none to call them by their values. */
+            names: z
+              .array(z.string().min(1).max(64))
+              .max(MAX_CUTS + 1)
+              .default([]),
+          }),
+        )
+        .max(MAX_SUBGROUPS)
+        .default([]),
+    })
+    .prefault({}),
   deadlines: z
     .strictObject({ collect: z.number().positive().default(60), answer: z.number().positive().default(20) })
     .prefault({}),
@@ -70,7 +109,7 @@ export const studyFileSchema = z.strictObject({
       sample_rate: z.number().positive().max(1).default(0.1),
       /** Whether figures on held-out patients may be sent without noise. */
       metrics: z.enum(["none", "exact"]).default("none"),
-      /** Constants to standardise with; may be left out for the heart features, which have declared ones. */
+      /** Constants to standardise with; may be left out for features of a built-in schema, which have declared ones. */
       standardise: z
         .array(
           z.strictObject({
@@ -84,6 +123,7 @@ export const studyFileSchema = z.strictObject({
     })
     .nullable()
     .default(null),
+  data: studyDataSchema,
   insecure_seed: z.int().min(0).nullable().default(null),
   synthetic_data: z.boolean().default(false),
   participants: z.array(participant).min(1).max(4096),
@@ -97,19 +137,13 @@ export const seededNonce = (name: string, seed: number): string =>
 
 type PrivacyFile = NonNullable<StudyFile["privacy"]>
 
-/** The constants declared for features: those given, or those of the heart schema. */
+/** The constants declared for features: those given, or those of a built-in schema. */
 const constantsOf = (
   features: readonly string[],
   given: PrivacyFile["standardise"],
+  schema: string | null,
 ): StudyPrivacy["standardise"] => {
-  const { names, means, deviations } = HEART_DECLARED_STANDARDISER
-  const known =
-    given ??
-    names.map((feature, i) => ({
-      feature,
-      mean: means[i] as number,
-      deviation: deviations[i] as number,
-    }))
+  const known = given ?? declaredConstants(features, schema)
   return features.map((feature) => {
     const found = known.filter((one) => one.feature === feature)
     if (found.length !== 1)
@@ -124,12 +158,14 @@ const constantsOf = (
 
 /**
  * How a study of these features and so many local steps in all adds noise: calibrated to its budget, at least the floor.
+ * `schema` is the one that the study's tables follow, if it names any.
  * @throws {ConsiliumError} "config/invalid", "privacy/bad-parameter", "privacy/unreachable"
  */
 export const studyPrivacyOf = (
   file: PrivacyFile,
   features: readonly string[],
   steps: number,
+  schema: string | null = null,
 ): StudyPrivacy => {
   const { epsilon, delta, max_grad_norm: maxGradNorm, sample_rate: sampleRate, metrics } = file
   const { noiseMultiplier } = planNoise({
@@ -142,7 +178,7 @@ export const studyPrivacyOf = (
     dimension: features.length + 1,
     steps,
   })
-  const standardise = constantsOf(features, file.standardise)
+  const standardise = constantsOf(features, file.standardise, schema)
   return { epsilon, delta, noiseMultiplier, maxGradNorm, sampleRate, standardise, metrics }
 }
 
@@ -158,7 +194,7 @@ export const studyOf = (file: StudyFile): Study => {
   const cohort = file.cohort
     ? { minCohort: file.cohort.smallest, threshold: file.cohort.threshold, colluders: file.cohort.colluders }
     : defaultCohort(facilities)
-  const study: Study = {
+  const rules: Omit<Study, "keys"> = {
     protocol: PROTOCOL_VERSION,
     nonce: fromHex(file.nonce),
     name: file.name,
@@ -171,6 +207,7 @@ export const studyOf = (file: StudyFile): Study => {
       batchSize: file.training.batch_size,
       fineTuneSteps: file.training.fine_tune_steps,
       fineTuneLearningRate: file.training.fine_tune_learning_rate,
+      proximalMu: file.training.proximal_mu,
     },
     server: {
       strategy: file.server.strategy,
@@ -190,6 +227,7 @@ export const studyOf = (file: StudyFile): Study => {
     protection: file.protection,
     cohort,
     validation: file.validation,
+    reporting: file.reporting,
     deadlines: {
       collect: Math.round(1000 * file.deadlines.collect),
       answer: Math.round(1000 * file.deadlines.answer),
@@ -199,9 +237,31 @@ export const studyOf = (file: StudyFile): Study => {
     privacy:
       file.privacy === null
         ? null
-        : studyPrivacyOf(file.privacy, file.model.features, file.training.steps * file.rounds),
+        : studyPrivacyOf(
+            file.privacy,
+            file.model.features,
+            file.training.steps * file.rounds,
+            file.data?.schema ?? null,
+          ),
+    data: file.data === null ? null : studyDataOf(file.data, file.model.features),
+  }
+  const keys = defaultKeys(rules, facilities)
+  const { openings = keys?.openings, days = keys?.days } = file.keys ?? {}
+  const study: Study = {
+    ...rules,
+    keys: openings === undefined || days === undefined ? null : { openings, days },
   }
   checkStudy(study, facilities)
+  checkSums(study, facilities)
+  checkTree(
+    study,
+    file.participants.map(({ name, role, parent }) => ({
+      id: participantId(name),
+      name,
+      role,
+      parent: parent === null ? null : participantId(parent),
+    })),
+  )
   return study
 }
 

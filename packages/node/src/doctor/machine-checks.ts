@@ -208,7 +208,7 @@ export const machineChecks = ({ clone, built }: Machine): readonly Check[] => [
   entropy("/proc/sys/kernel/random/entropy_avail"),
   loopback(),
   portFree(8001, "where `leader start` serves its API and page"),
-  portFree(8443, "where a leader that `init` lays out listens for its fogs"),
+  portFree(8443, "where a leader that `init` lays out listens for its fogs, or for facilities"),
   writable("temporary-folder", tmpdir()),
   writable("cache-folder", cacheFolder()),
   programs("chromium", ["chromium", "chromium-browser", "google-chrome"], "which the tests of the page use"),

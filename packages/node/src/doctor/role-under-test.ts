@@ -12,7 +12,7 @@ import {
 } from "../config/role-files.js"
 import { readConfig } from "../config/yaml-file.js"
 import { type Kit, readKit } from "../identity/kit.js"
-import { studiesFolder } from "../roles/study-host.js"
+import { studiesFolder } from "../roles/roster-shelf.js"
 import { type FolderLock, lockFolder } from "../store/lock.js"
 import type { StorageKeySource } from "../store/storage-key.js"
 import { isThere } from "./machine-checks.js"

@@ -3,7 +3,7 @@ import { decode, encode, fixedBytes, record, u8 } from "@consilium/base/encoding
 import { ConsiliumError } from "@consilium/base/errors"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
 import type { OwnKeys } from "@consilium/federation/suite"
-import type { SealedFiles } from "../store/sealed.js"
+import type { Sealed } from "../store/sealed.js"
 import { privateFromRaw, rawPublic, signBytes, x25519 } from "./suite.js"
 
 /** A P-256 secret: 32 bytes, uniform on [1, order - 1]. */
@@ -76,7 +76,7 @@ const FILE = "participant-keys"
  * never sent; enrolment sends their public halves.
  */
 export const loadOrCreateKeys = async (
-  files: SealedFiles,
+  files: Sealed,
   random: RandomSource = systemRandom,
 ): Promise<ParticipantKeys> => {
   let saved = await files.get(FILE)

@@ -1,6 +1,12 @@
 import { equalBytes, fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
-import { Directory, type Participant, participantId, type Role } from "@consilium/federation/roster"
+import {
+  Directory,
+  type Participant,
+  parentsOf,
+  participantId,
+  type Role,
+} from "@consilium/federation/roster"
 import { decodeStudy, type Study, studyDigest } from "@consilium/federation/study"
 import type { SealedFiles } from "../store/sealed.js"
 import {
@@ -184,9 +190,7 @@ export class Registry {
     else if (!seated.has(newcomer.name))
       checkAmong(
         study,
-        [...participants, ...this.#present.filter(({ name }) => !seated.has(name)), newcomer].filter(
-          ({ role }) => role === "facility",
-        ).length,
+        [...participants, ...this.#present.filter(({ name }) => !seated.has(name)), newcomer].map(placeOf),
       )
   }
 
@@ -343,11 +347,11 @@ export class Registry {
       return
     }
     if (role !== "facility" && role !== "fog") wrong(`A ${role} cannot be invited; a study has one.`)
-    const wanted = role === "facility" ? "fog" : "leader"
+    const wanted = parentsOf(role)
     const candidates: readonly Seat[] = this.#first === undefined ? participants : this.#present
-    if (!candidates.some((other) => other.name === parent && other.role === wanted))
+    if (!candidates.some((other) => other.name === parent && wanted.includes(other.role)))
       wrong(
-        `The parent of the ${role} ${name} must be a ${wanted} that takes part; ${parent ?? "nobody"} is none.`,
+        `The parent of the ${role} ${name} must be ${role === "fog" ? "the leader" : "a fog or the leader"} that takes part; ${parent ?? "nobody"} is none.`,
       )
     const names = new Set([...this.#members.tickets(), ...this.#members.members()].map((other) => other.name))
     if (!names.has(name)) checkRoom(names.size)
@@ -404,6 +408,14 @@ export class Registry {
     await this.#options.log.close()
   }
 }
+
+/** A seat as a roster would name it. */
+const placeOf = ({ name, role, parent }: Seat) => ({
+  id: participantId(name),
+  name,
+  role,
+  parent: parent === null ? null : participantId(parent),
+})
 
 const unknownStudy = (id: string): ConsiliumError =>
   new ConsiliumError("identity/unknown-study", `There is no study ${id} that names the caller.`)

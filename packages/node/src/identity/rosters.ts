@@ -10,14 +10,8 @@ import {
   rosterCodec,
   signRoster,
 } from "@consilium/federation/roster"
-import {
-  checkStudy,
-  decodeStudy,
-  encodeStudy,
-  type Study,
-  studyAmong,
-  studyDigest,
-} from "@consilium/federation/study"
+import { checkStudy, decodeStudy, encodeStudy, type Study, studyDigest } from "@consilium/federation/study"
+import { checkStudyAmong, checkTree, type Enrolled } from "@consilium/federation/study-tree"
 import type { SealedFiles } from "../store/sealed.js"
 import { nodeSuite } from "./suite.js"
 
@@ -68,21 +62,21 @@ const sameParticipants = (a: readonly Participant[], b: readonly Participant[]):
   return a.length === b.length && equalBytes(bytesOf(a), bytesOf(b))
 }
 
-const facilitiesOf = (participants: readonly Participant[]): number =>
+const facilitiesOf = (participants: Enrolled): number =>
   participants.filter(({ role }) => role === "facility").length
 
 /**
  * Refuses participants among whom a study could not go on.
  * @throws {ConsiliumError} "round/bad-study" with the numbers
  */
-export const checkAmong = (study: Study, facilities: number): void => {
+export const checkAmong = (study: Study, participants: Enrolled): void => {
   try {
-    checkStudy(studyAmong(study, facilities), facilities)
+    checkStudyAmong(study, participants)
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error
     throw new ConsiliumError(
       "round/bad-study",
-      `The study ${JSON.stringify(study.name)} cannot go on among ${facilities} facilities: ${error.message}`,
+      `The study ${JSON.stringify(study.name)} cannot go on among ${facilitiesOf(participants)} facilities: ${error.message}`,
       { remedy: error.remedy, cause: error },
     )
   }
@@ -152,6 +146,7 @@ export class Rosters {
   /** Refuses a study that could not begin among these participants. */
   checkBegin(study: Study, participants: readonly Participant[]): void {
     checkStudy(study, facilitiesOf(participants))
+    checkTree(study, participants)
     const open = this.list().filter(({ closedAt }) => closedAt === null).length
     if (open >= MAX_OPEN_STUDIES)
       throw new ConsiliumError(
@@ -180,7 +175,7 @@ export class Rosters {
   checkFollow(participants: readonly Participant[]): void {
     for (const kept of this.#studies.values()) {
       if (kept.closedAt !== null) continue
-      checkAmong(kept.study, facilitiesOf(participants))
+      checkAmong(kept.study, participants)
       const { roster } = kept.directory
       checkSuccession(kept.directory, new Directory({ ...roster, version: roster.version + 1, participants }))
     }

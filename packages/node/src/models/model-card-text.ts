@@ -1,3 +1,4 @@
+import { SMALL_CELL } from "@consilium/learning/small-cells"
 import type { ModelCard } from "./model-schemas.js"
 
 const figure = (value: number | null): string => (value === null ? "-" : value.toFixed(3))
@@ -10,6 +11,39 @@ const table = (heads: readonly string[], rows: readonly (readonly string[])[]): 
   `|${heads.map(() => "---").join("|")}|`,
   ...rows.map((row) => `| ${row.join(" | ")} |`),
 ]
+
+type GroupFigures = ModelCard["subgroups"][number]["groups"][number]["all"]
+const groupCells = (figures: GroupFigures): readonly string[] =>
+  figures === null
+    ? ["hidden", "", "", "", "", ""]
+    : [
+        String(figures.rows),
+        String(figures.positives),
+        ...[figures.accuracy, figures.balancedAccuracy, figures.auc, figures.logLoss].map(figure),
+      ]
+
+/** The figures by groups of patients: each facility's, and all of them as one where none hides the group. */
+const subgroupLines = ({ subgroups }: ModelCard): readonly string[] =>
+  subgroups.length === 0
+    ? []
+    : [
+        "## Figures for groups of patients",
+        "",
+        `Counts of all facilities are added, other figures of all are means weighted by rows. A group of fewer than ${SMALL_CELL} patients of either answer is hidden, and so is every group that would give it away.`,
+        "",
+        ...table(
+          ["group", "facility", "rows", "answer 1", "accuracy", "balanced accuracy", "AUC", "log loss"],
+          subgroups.flatMap(({ feature, groups }) =>
+            groups.flatMap(({ group, facilities, all }) =>
+              [
+                ...facilities.map(({ facility, figures }) => [plain(facility), figures] as const),
+                ["all facilities", all] as const,
+              ].map(([who, figures]) => [plain(`${feature}: ${group}`), who, ...groupCells(figures)]),
+            ),
+          ),
+        ),
+        "",
+      ]
 
 /** A model's card as a page of Markdown. */
 export const modelCardText = (card: ModelCard): string => {
@@ -54,7 +88,7 @@ export const modelCardText = (card: ModelCard): string => {
     "",
     "## Training",
     "",
-    `${training.closedRounds} of ${training.plannedRounds} rounds are closed; this is the model of round ${model.round}. Each facility took ${training.localSteps} steps on ${training.batchSize} rows with the learning rate ${training.learningRate}; updates were clipped to the L2 norm ${training.clipNorm} and joined by ${training.strategy} with the rate ${training.serverLearningRate}.`,
+    `${training.closedRounds} of ${training.plannedRounds} rounds are closed; this is the model of round ${model.round}. Each facility took ${training.localSteps} steps on ${training.batchSize} rows with the learning rate ${training.learningRate}; updates were clipped to the L2 norm ${training.clipNorm} and joined by ${training.strategy} with the rate ${training.serverLearningRate}${training.serverMomentum === null ? "" : ` and the momentum ${training.serverMomentum}`}.${training.proximalMu === 0 ? "" : ` A proximal term of weight ${training.proximalMu} held the steps near the round's model.`}`,
     "",
     "## Protection and privacy",
     "",
@@ -96,6 +130,7 @@ export const modelCardText = (card: ModelCard): string => {
           ],
         )),
     "",
+    ...subgroupLines(card),
     "## Limits",
     "",
     ...card.limits.map((limit) => `- ${plain(limit)}`),

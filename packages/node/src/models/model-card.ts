@@ -1,5 +1,5 @@
 import { toHex } from "@consilium/base/bytes"
-import type { Study } from "@consilium/federation/study"
+import { type Study, strategyName } from "@consilium/federation/study"
 import type { MetricsView, StudyView } from "../api/study-view.js"
 import { type ModelHistory, type ModelPick, modelListOf, pickModel } from "./model-log.js"
 import type { ModelCard, ModelEntry } from "./model-schemas.js"
@@ -23,6 +23,15 @@ const metricsOf = (view: StudyView, round: number): readonly MetricsView[] => {
   const byName = new Map([...reports, ...finals].map((metrics) => [metrics.facility, metrics]))
   return [...byName.values()].sort((a, b) => (a.facility < b.facility ? -1 : 1))
 }
+
+/** Facilities test groups of patients once, at the end: on the last round's model. */
+const subgroupsOf = (view: StudyView, round: number, lastRound: number): ModelCard["subgroups"] =>
+  view.subgroups
+    .filter(({ groups }) => round === lastRound && groups.some(({ facilities }) => facilities.length > 0))
+    .map(({ feature, groups }) => ({
+      feature,
+      groups: groups.map(({ group, facilities, all }) => ({ group, facilities: [...facilities], all })),
+    }))
 
 const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 
@@ -120,8 +129,10 @@ export const modelCardOf = (
       localSteps: training.steps,
       batchSize: training.batchSize,
       learningRate: training.learningRate,
-      strategy: server.strategy,
+      strategy: strategyName(study),
       serverLearningRate: server.learningRate,
+      proximalMu: training.proximalMu,
+      serverMomentum: server.strategy === "fedavgm" ? server.beta1 : null,
       clipNorm: quantisation.clipNorm,
     },
     protection: {
@@ -145,6 +156,7 @@ export const modelCardOf = (
         auc: mean(figures.map(({ auc }) => auc)),
       },
     },
+    subgroups: subgroupsOf(view, model.round, lastRound),
     marks: list.marks,
     limits: limitsOf(view, model, figures, lastRound, study.privacy === null),
     log: { events: view.log.events, head: view.log.head },

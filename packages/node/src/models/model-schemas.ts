@@ -1,4 +1,6 @@
 import { z } from "zod"
+import { subgroupViewSchema } from "../api/schemas.js"
+import { oneLine } from "../one-line.js"
 
 /** The forms in which models are told of, as plain JSON. Hashes have 64 hexadecimal digits, times are UTC ISO-8601. */
 
@@ -6,15 +8,11 @@ const hash = z.string().regex(/^[0-9a-f]{64}$/)
 const whole = z.int().min(0)
 const figure = z.number().nullable()
 
-/** What people write of themselves: one line, as many bytes as the log has room for. */
-const line = (bytes: number) =>
-  z
-    .string()
-    .min(1)
-    .regex(/^[^\p{Cc}\p{Cf}]*$/u, "one line of text was expected")
-    .refine((text) => Buffer.byteLength(text) <= bytes, `${bytes} bytes at most`)
-
-export const decisionSchema = z.strictObject({ round: z.int().min(1), by: line(64), reason: line(1024) })
+export const decisionSchema = z.strictObject({
+  round: z.int().min(1),
+  by: oneLine(64),
+  reason: oneLine(1024),
+})
 /** Which round's model is to be in use, by whom and why. */
 export type Decision = z.output<typeof decisionSchema>
 
@@ -97,6 +95,10 @@ export const modelCardSchema = z.object({
     learningRate: z.number(),
     strategy: z.string(),
     serverLearningRate: z.number(),
+    /** Weight of the proximal term of local steps; 0 for none. */
+    proximalMu: z.number(),
+    /** What the server keeps of the updates before, where it does plain averaging with momentum; null otherwise. */
+    serverMomentum: figure,
     clipNorm: z.number(),
   }),
   protection: z.object({ name: z.string(), smallest: whole, threshold: whole, says: z.string() }),
@@ -108,6 +110,8 @@ export const modelCardSchema = z.object({
     facilities: z.array(metricsSchema),
     mean: z.object({ accuracy: figure, balancedAccuracy: figure, auc: figure }),
   }),
+  /** By groups of patients, where the study declares any and this is the model that facilities tested at its end. */
+  subgroups: z.array(subgroupViewSchema),
   marks: z.array(z.string()),
   limits: z.array(z.string()),
   log: z.object({ events: whole, head: hash }),

@@ -7,7 +7,7 @@ import { leaderFileSchema, storageKeyOf } from "../config/role-files.js"
 import { readConfig } from "../config/yaml-file.js"
 import { loadOrCreateKeys } from "../identity/keys.js"
 import { nodeSuite } from "../identity/suite.js"
-import { LeaderMachine, leaderRelease } from "../roles/leader-machine.js"
+import { LeaderMachine, leaderRelease, NO_LEDGERS } from "../roles/leader-machine.js"
 import { openSealed } from "../roles/membership.js"
 import { StudyRunner } from "../roles/study-runner.js"
 import { openJournalBox } from "../store/journal-box.js"
@@ -34,7 +34,11 @@ export const releaseInFolder = async (
       `The roster names other keys for ${me.name} than its own.`,
     )
   const digest = studyDigest(study)
-  const machine = new LeaderMachine({ study, directory, me, keys, suite: nodeSuite, authorityKey }, roster)
+  const machine = new LeaderMachine(
+    { study, directory, me, keys, suite: nodeSuite, authorityKey },
+    roster,
+    NO_LEDGERS,
+  )
   const runner = await StudyRunner.open({
     study: digest,
     me,

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Participant } from "@consilium/federation/roster"
-import { ParentLink } from "../transport/parent-link.js"
+import type { EdgeLink, Edges } from "../transport/edge-link.js"
 import { StudyLink } from "../transport/study-link.js"
 import type { RoleMachine } from "./machine.js"
-import type { Membership } from "./membership.js"
 import { lastWords } from "./stopping.js"
 import type { Hosted, StudyHost } from "./study-host.js"
 
@@ -15,7 +14,7 @@ const PAUSE = 500
  * that is not over.
  */
 export class ChildTraffic<M extends RoleMachine> {
-  readonly #link: ParentLink
+  readonly #link: EdgeLink
   readonly #parent: Participant
   readonly #stop: AbortSignal
   readonly #over: Promise<void>[] = []
@@ -24,13 +23,13 @@ export class ChildTraffic<M extends RoleMachine> {
   readonly failed: Promise<never>
 
   constructor(
-    membership: Membership,
+    edges: Edges,
     parent: Participant,
     stop: AbortSignal,
     onConnection: (up: boolean, detail: string) => void,
   ) {
     this.#stop = stop
-    this.#link = new ParentLink({ identity: membership.identity, parent, onConnection })
+    this.#link = edges.link(parent, onConnection)
     this.#parent = parent
     this.failed = new Promise((_resolve, reject) => {
       this.#fail = reject

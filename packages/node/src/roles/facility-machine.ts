@@ -21,15 +21,34 @@ import type {
   FacilityEvent,
   FacilityState,
 } from "@consilium/federation/facility-state"
+import { type LedgerEntry, ledgerEntryCodec, ledgerPlaceCodec } from "@consilium/federation/ledger-chain"
+import {
+  listOfWitness,
+  type Witness,
+  witnessCodec,
+  witnessOfList,
+} from "@consilium/federation/ledger-witness"
 import { cosignedHeadCodec, metricsCodec, type RoundSpec } from "@consilium/federation/messages"
 import type { Preparation, Refusal } from "@consilium/federation/policy"
 import { isPrivate, stepEvent } from "@consilium/federation/privacy-plan"
+import { subgroupReportCodec } from "@consilium/federation/reporting"
 import { type Directory, openRoster, signedRosterBytes } from "@consilium/federation/roster"
 import { MAX_VALUES, studyDigest } from "@consilium/federation/study"
+import { measureSubgroups } from "@consilium/federation/subgroup-figures"
+import { eraseKeys } from "@consilium/federation/sums/facility/epoch-keys"
 import { fineTune, measure, trainRound } from "@consilium/federation/training"
 import { type BatchCursor, batchCursorCodec, startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
-import { CHARGED, encodeCharge, type PrivacyLedger } from "../privacy-ledger.js"
+import type { LabelledRows } from "@consilium/records/rows"
+import type { OwnEvent } from "../own-event.js"
+import {
+  CHARGED,
+  encodeCharge,
+  LEDGER_RESET,
+  LEDGER_SHOWN,
+  type PrivacyLedger,
+  shownHeadsCodec,
+} from "../privacy-ledger.js"
 import type { Input, Reaction, RoleMachine, Work } from "./machine.js"
 import { ownEvents } from "./own-events.js"
 import type { RoundSecrets } from "./round-secrets.js"
@@ -39,6 +58,8 @@ export interface LocalRecords {
   readonly featureNames: readonly string[]
   readonly train: Examples
   readonly holdOut: Examples
+  /** The same rows as `holdOut`, in the same order, in the units of the records: to tell groups of patients apart. */
+  readonly holdOutRaw: LabelledRows
   /** Whose each training row is. */
   readonly patients: Uint32Array
   /** What both sides were scaled with. */
@@ -52,10 +73,19 @@ const localCodec = variant({
     secret: fixedBytes(32),
     cursor: batchCursorCodec,
   }),
+  drawn: record({ spec: fixedBytes(32), secret: fixedBytes(32) }),
   "training-failed": record({ spec: fixedBytes(32), code: text(64), reason: text(4096) }),
   measured: record({ spec: fixedBytes(32), metrics: metricsCodec }),
-  finished: record({ global: nullable(metricsCodec), personal: nullable(metricsCodec) }),
+  finished: record({
+    global: nullable(metricsCodec),
+    personal: nullable(metricsCodec),
+    subgroups: nullable(subgroupReportCodec),
+  }),
   decision: record({ approved: bool, by: text(128) }),
+  entered: record({ spec: fixedBytes(32), place: ledgerPlaceCodec }),
+  "ask-ledger": record({ nonce: fixedBytes(32) }),
+  "seen-elsewhere": record({ witness: witnessCodec }),
+  "new-beginning": record({ entry: ledgerEntryCodec }),
 })
 
 const snapshotCodec = record({
@@ -67,6 +97,17 @@ const snapshotCodec = record({
 /** What a person at the facility decided about a study. */
 export const decision = (approved: boolean, by: string): Uint8Array =>
   encode(localCodec, { type: "decision", approved, by })
+
+/** The leader is to be asked what it knows of this facility's ledger. */
+export const askLedger = (nonce: Uint8Array): Uint8Array => encode(localCodec, { type: "ask-ledger", nonce })
+
+/** What was seen of others' ledgers in another study. */
+export const seenElsewhere = (witness: Witness): Uint8Array =>
+  encode(localCodec, { type: "seen-elsewhere", witness: listOfWitness(witness) })
+
+/** A person's decision that the ledger begins anew. */
+export const newBeginning = (entry: LedgerEntry): Uint8Array =>
+  encode(localCodec, { type: "new-beginning", entry })
 
 /** A facility in one study: its machine, and the work on its records that the machine asks for. */
 export class FacilityMachine implements RoleMachine {
@@ -98,7 +139,11 @@ export class FacilityMachine implements RoleMachine {
     const { roster, cursor, facility } = decode(snapshotCodec, snapshot)
     this.#signedRoster = roster
     this.#cursor = cursor
-    this.#state = decodeFacility(facility, openRoster(context.suite, context.authorityKey, roster).directory)
+    this.#state = decodeFacility(
+      facility,
+      context,
+      openRoster(context.suite, context.authorityKey, roster).directory,
+    )
   }
 
   get directory(): Directory {
@@ -134,12 +179,18 @@ export class FacilityMachine implements RoleMachine {
     switch (local.type) {
       case "trained":
       case "training-failed":
+      case "entered":
         return taskName("train", local.spec)
+      case "drawn":
+        return taskName("draw", local.spec)
       case "measured":
         return taskName("measure", local.spec)
       case "finished":
         return "finish"
       case "decision":
+      case "ask-ledger":
+      case "seen-elsewhere":
+      case "new-beginning":
         return null
     }
   }
@@ -147,12 +198,16 @@ export class FacilityMachine implements RoleMachine {
   react(input: Input, at: number): Reaction {
     const event = this.#eventOf(input, at)
     if (event === null) return { sends: [], entries: [], work: [] }
-    const before = this.#state.memory.directory
+    if (event.type === "new-beginning") return this.#beginAnew(event.entry)
+    const { directory: before, keys } = this.#state.memory
     const step = stepFacility(this.#context, this.#state, event)
     this.#state = step.state
+    if (keys !== null && step.state.memory.keys?.epoch !== keys.epoch) eraseKeys(keys)
     if (event.type === "training-failed") this.#ledger.release(this.#id)
     for (const effect of step.effects)
-      if (effect.type === "charge") this.#ledger.note(this.#id, at, effect.charge)
+      if (effect.type === "charge") this.#ledger.note(this.#id, effect.charge)
+      else if (effect.type === "ledger-shown") this.#ledger.noteShown(this.#id, effect.nonce, effect.heads)
+      else if (effect.type === "ended") this.#ledger.leave(this.#id)
     if (event.type === "message" && event.message.type === "roster" && this.directory !== before)
       this.#signedRoster = event.message.signed
     return {
@@ -160,11 +215,7 @@ export class FacilityMachine implements RoleMachine {
         effect.type === "send" ? [{ to: effect.to, message: effect.message }] : [],
       ),
       entries: [
-        ...step.effects.flatMap((effect) =>
-          effect.type === "charge"
-            ? [{ type: CHARGED, actor: this.#context.me.id, body: encodeCharge(effect.charge) }]
-            : [],
-        ),
+        ...step.effects.flatMap((effect) => this.#ledgerEntryOf(effect)),
         ...ownEvents(this.#context.me.id, step.effects),
         ...step.effects.flatMap((effect) =>
           effect.type === "cosigned"
@@ -178,11 +229,45 @@ export class FacilityMachine implements RoleMachine {
             : [],
         ),
       ],
-      work: step.effects.flatMap((effect) => this.#workOf(effect)),
+      work: [
+        ...step.effects.flatMap((effect) => this.#workOf(effect)),
+        // once this is saved the next study may have its place in the ledger
+        ...(event.type === "entered" || this.#state.phase === "ended" ? [this.#settled()] : []),
+      ],
     }
   }
 
-  #eventOf(input: Input, at: number): FacilityEvent | null {
+  #settled(): Work {
+    return { type: "act", run: async () => this.#ledger.settled(this.#id) }
+  }
+
+  #ledgerEntryOf(effect: FacilityEffect): readonly OwnEvent[] {
+    const actor = this.#context.me.id
+    if (effect.type === "charge") return [{ type: CHARGED, actor, body: encodeCharge(effect.charge) }]
+    if (effect.type !== "ledger-shown" || effect.heads.length === 0) return []
+    return [{ type: LEDGER_SHOWN, actor, body: encode(shownHeadsCodec, effect.heads) }]
+  }
+
+  #beginAnew(entry: LedgerEntry): Reaction {
+    this.#ledger.noteBeginning(entry)
+    const by = entry.what.type === "reset" ? entry.what.by : ""
+    return {
+      sends: [],
+      entries: [{ type: LEDGER_RESET, actor: this.#context.me.id, body: encode(ledgerEntryCodec, entry) }],
+      work: [
+        {
+          type: "tell",
+          line: `privacy: ${by} started this facility's ledger anew; all of ${entry.place.month} counts as spent`,
+        },
+        this.#settled(),
+      ],
+    }
+  }
+
+  #eventOf(
+    input: Input,
+    at: number,
+  ): FacilityEvent | { readonly type: "new-beginning"; readonly entry: LedgerEntry } | null {
     switch (input.type) {
       case "message":
         return { type: "message", at, from: input.from, message: input.message }
@@ -192,6 +277,8 @@ export class FacilityMachine implements RoleMachine {
         return input
       case "local": {
         const local = decode(localCodec, input.event)
+        if (local.type === "drawn") return { ...local, secret: new SecretKey(local.secret) }
+        if (local.type === "seen-elsewhere") return { ...local, witness: witnessOfList(local.witness) }
         if (local.type !== "trained") return local
         this.#cursor = local.cursor
         return { ...local, secret: new SecretKey(local.secret) }
@@ -214,6 +301,30 @@ export class FacilityMachine implements RoleMachine {
           },
         ]
       }
+      case "draw-secret": {
+        const { digest, epoch } = effect
+        return [
+          {
+            type: "task",
+            name: taskName("draw", digest),
+            run: async () =>
+              encode(localCodec, {
+                type: "drawn",
+                spec: digest,
+                secret: this.#secrets.ofEpoch(epoch).expose(),
+              }),
+          },
+        ]
+      }
+      // the record begins anew without what the keys were dealt from
+      case "forget-keys":
+        return [{ type: "checkpoint" }]
+      case "enter":
+        return [
+          { type: "task", name: taskName("train", effect.digest), run: () => this.#enter(effect.digest) },
+        ]
+      case "ledger-shown":
+        return []
       case "measure": {
         const { spec, parameters } = effect
         return [
@@ -234,7 +345,6 @@ export class FacilityMachine implements RoleMachine {
       case "forget-secret":
         return [{ type: "act", run: () => this.#secrets.forget(effect.round) }, { type: "checkpoint" }]
       case "ended":
-        this.#ledger.release(this.#id)
         return [
           { type: "act", run: () => this.#secrets.forgetAll() },
           { type: "checkpoint" },
@@ -261,12 +371,25 @@ export class FacilityMachine implements RoleMachine {
   async #reserve(): Promise<Refusal | null> {
     const { study } = this.#context
     if (!isPrivate(study)) return null
-    return this.#ledger.reserve(this.#id, Date.now(), stepEvent(study), study.training.steps)
+    return this.#ledger.reserve(this.#id, stepEvent(study), study.training.steps)
+  }
+
+  /** Why this study may spend nothing now: the ledger is not whole, or the month has no room. Sets the cost aside if it may. */
+  async #admission(): Promise<Refusal | null> {
+    if (!isPrivate(this.#context.study)) return null
+    return (await this.#ledger.admission(this.#id)) ?? (await this.#reserve())
+  }
+
+  /** A place in the ledger for what was trained. */
+  async #enter(spec: Uint8Array): Promise<Uint8Array> {
+    const refusal = await this.#admission()
+    if (refusal !== null) return encode(localCodec, { type: "training-failed", spec, ...refusal })
+    return encode(localCodec, { type: "entered", spec, place: await this.#ledger.place(this.#id) })
   }
 
   async #train(spec: RoundSpec, digest: Uint8Array, parameters: Float64Array): Promise<Uint8Array> {
     const { study } = this.#context
-    const refusal = await this.#reserve()
+    const refusal = await this.#admission()
     if (refusal !== null) return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
     const secret = await this.#secrets.of(spec.round)
     try {
@@ -296,7 +419,7 @@ export class FacilityMachine implements RoleMachine {
   async #finish(effect: Extract<FacilityEffect, { type: "finish" }>): Promise<Uint8Array> {
     const { study } = this.#context
     const { round, parameters, model, metrics } = effect
-    const { train, holdOut } = this.#records
+    const { train, holdOut, holdOutRaw } = this.#records
     const secret = await this.#secrets.of(round)
     const own =
       study.training.fineTuneSteps === 0
@@ -313,6 +436,7 @@ export class FacilityMachine implements RoleMachine {
       type: "finished",
       global: metrics ? measure(study, parameters, holdOut) : null,
       personal: own === null || !metrics ? null : measure(study, own, holdOut),
+      subgroups: metrics ? measureSubgroups(study, parameters, holdOut, holdOutRaw) : null,
     })
   }
 }

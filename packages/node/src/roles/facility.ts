@@ -2,12 +2,13 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { LocalPolicy } from "@consilium/federation/policy"
 import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
 import { z } from "zod"
-import { type AdminCommands, adminCommand, startAdmin } from "../admin/server.js"
-import { askToLeave } from "../identity/enrol-client.js"
+import { type AdminCommands, adminCommand } from "../admin/server.js"
 import { prepare, type RawRecords } from "../local-records.js"
 import { PrivacyLedger } from "../privacy-ledger.js"
 import { ChildTraffic } from "./child-traffic.js"
 import { decision, FacilityMachine } from "./facility-machine.js"
+import { ledgerCommands } from "./ledger-commands.js"
+import { joinLedgers } from "./ledger-joining.js"
 import { contextOf, parentOf, type RoleOptions } from "./role-options.js"
 import { RoundSecrets } from "./round-secrets.js"
 import { whenStopped } from "./stopping.js"
@@ -16,23 +17,25 @@ import { type Hosted, StudyHost } from "./study-host.js"
 export interface FacilityOptions extends RoleOptions {
   readonly records: RawRecords
   readonly policy: LocalPolicy
+  /** Asks the authority that this facility leave; gives the time that it granted. */
+  readonly leave: () => Promise<{ readonly at: number }>
 }
 
 /** Runs a facility until all its studies are over. */
 export const runFacility = async (options: FacilityOptions): Promise<void> => {
-  const { membership, stores, records, policy, narrate, stop, probe } = options
+  const { membership, stores, edges, records, policy, narrate, stop, probe } = options
   const stopped = new Promise<void>((resolve) => whenStopped(stop, resolve))
-  const traffic = new ChildTraffic<FacilityMachine>(membership, parentOf(membership), stop, (up, detail) =>
-    narrate(up ? "the fog answers again" : `the fog does not answer: ${detail}`),
+  const parent = parentOf(membership)
+  const traffic = new ChildTraffic<FacilityMachine>(edges, parent, stop, (up, detail) =>
+    narrate(up ? `the ${parent.role} answers again` : `the ${parent.role} does not answer: ${detail}`),
   )
-  const ledger = new PrivacyLedger(policy.privacy.month)
-  const host = new StudyHost<FacilityMachine>({
+  const ledger = new PrivacyLedger({ facility: membership.me.id, cap: policy.privacy.month })
+  const host: StudyHost<FacilityMachine> = new StudyHost<FacilityMachine>({
     membership,
     stores,
     narrate,
     probe,
     machine: (member, snapshot) => {
-      checkFeatures(member.study.model.features, records.train.names)
       const secrets = new RoundSecrets(membership.sealed, member.study, member.me.name)
       const context = { ...contextOf(membership, member), policy }
       const prepared = prepare(records, member.study)
@@ -41,6 +44,7 @@ export const runFacility = async (options: FacilityOptions): Promise<void> => {
     adopted: async (hosted) => {
       await hosted.machine.forgetUnneeded()
       await ledger.read(hosted.runner.id, hosted.runner.store)
+      await joinLedgers(ledger, hosted, () => host.studies)
       traffic.carry(hosted)
     },
   })
@@ -48,7 +52,7 @@ export const runFacility = async (options: FacilityOptions): Promise<void> => {
   await host.adopt(membership.signedRoster)
   ledger.opened()
   for (const { machine } of host.studies) await machine.reserveUnsent()
-  const admin = await startAdmin(membership.folder, facilityCommands(host, ledger, options))
+  const admin = await options.admin(facilityCommands(host, ledger, options))
   try {
     await traffic.run(host, stopped)
   } finally {
@@ -56,14 +60,6 @@ export const runFacility = async (options: FacilityOptions): Promise<void> => {
     traffic.close()
     await admin.close()
   }
-}
-
-const checkFeatures = (wanted: readonly string[], present: readonly string[]): void => {
-  if (wanted.length !== present.length || wanted.some((name, i) => name !== present[i]))
-    throw new ConsiliumError(
-      "config/invalid",
-      `The study trains on ${wanted.join(", ")}; this facility's records give ${present.join(", ")}.`,
-    )
 }
 
 /** A study of this facility, by its name or the beginning of its id. */
@@ -81,7 +77,7 @@ const studyNamed = (host: StudyHost<FacilityMachine>, name: string): Hosted<Faci
 const facilityCommands = (
   host: StudyHost<FacilityMachine>,
   ledger: PrivacyLedger,
-  { membership, policy, narrate }: FacilityOptions,
+  { membership, policy, narrate, leave }: FacilityOptions,
 ): AdminCommands => {
   const choice = z.strictObject({ study: z.string().min(1).max(64), by: z.string().min(1).max(64) })
   const decide = (approved: boolean) =>
@@ -91,9 +87,10 @@ const facilityCommands = (
       return { study: runner.id, approved }
     })
   return {
+    ...ledgerCommands(membership.me.name, host, ledger, policy),
     status: adminCommand(z.strictObject({}), () => ({
       name: membership.me.name,
-      privacy: { ...ledger.month(Date.now()), studyCap: policy.privacy.study },
+      privacy: { ...ledger.month(), studyCap: policy.privacy.study, problem: ledger.problem },
       studies: host.studies.map(({ study, runner, machine }) => ({
         id: runner.id,
         name: study.name,
@@ -118,8 +115,7 @@ const facilityCommands = (
     approve: decide(true),
     deny: decide(false),
     leave: adminCommand(z.strictObject({}), async () => {
-      const { kit, identity, keys } = membership
-      const { at } = await askToLeave(kit, identity, keys, { now: Date.now, patienceMs: 20_000 })
+      const { at } = await leave()
       narrate("this facility has asked to leave; it goes with the next round")
       return { askedAt: new Date(at).toISOString() }
     }),

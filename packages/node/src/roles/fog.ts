@@ -1,19 +1,17 @@
-import { join } from "node:path"
 import { z } from "zod"
-import { type AdminCommands, type AdminSocket, adminCommand, startAdmin } from "../admin/server.js"
-import { ParentServer } from "../transport/parent-server.js"
+import { type AdminCommands, adminCommand } from "../admin/server.js"
 import { ChildTraffic } from "./child-traffic.js"
 import { drainChildren } from "./drain-children.js"
 import { FogMachine } from "./fog-machine.js"
-import { addressOf, contextOf, parentOf, type RoleOptions } from "./role-options.js"
+import { type Closable, contextOf, parentOf, type RoleOptions } from "./role-options.js"
 import { whenStopped } from "./stopping.js"
 import { StudyHost } from "./study-host.js"
 
 /** Runs a fog until all its studies are over. */
 export const runFog = async (options: RoleOptions): Promise<void> => {
-  const { membership, stores, narrate, stop, probe } = options
+  const { membership, stores, edges, admin: openAdmin, narrate, stop, probe } = options
   const stopped = new Promise<void>((resolve) => whenStopped(stop, resolve))
-  const traffic = new ChildTraffic<FogMachine>(membership, parentOf(membership), stop, (up, detail) =>
+  const traffic = new ChildTraffic<FogMachine>(edges, parentOf(membership), stop, (up, detail) =>
     narrate(up ? "the leader answers again" : `the leader does not answer: ${detail}`),
   )
   const host = new StudyHost<FogMachine>({
@@ -27,16 +25,10 @@ export const runFog = async (options: RoleOptions): Promise<void> => {
   })
   await host.resume()
   await host.adopt(membership.signedRoster)
-  const server = await ParentServer.start({
-    me: membership.me,
-    identity: membership.identity,
-    address: addressOf(membership),
-    uploads: join(membership.folder, "uploads"),
-    studies: () => host.studies.map(({ runner }) => runner),
-  })
-  let admin: AdminSocket | null = null
+  const server = await edges.serve(() => host.studies.map(({ runner }) => runner))
+  let admin: Closable | null = null
   try {
-    admin = await startAdmin(membership.folder, fogCommands(host, membership.me.name))
+    admin = await openAdmin(fogCommands(host, membership.me.name))
     await traffic.run(host, stopped)
   } finally {
     host.stop()

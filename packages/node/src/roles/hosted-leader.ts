@@ -7,7 +7,9 @@ import { modelHashOf, modelParameters } from "@consilium/federation/model"
 import type { Directory } from "@consilium/federation/roster"
 import type { Study } from "@consilium/federation/study"
 import type { StudyHandle } from "../api/leader-service.js"
+import type { StopDecision, Stopped } from "../api/stop-schemas.js"
 import type { LeaderMachine } from "./leader-machine.js"
+import { stopStudy } from "./stop-study.js"
 import type { Hosted } from "./study-host.js"
 
 /** Events whose bodies hold a model. */
@@ -49,6 +51,10 @@ export class HostedLeader implements StudyHandle {
   }
   entries(after = 0): AsyncIterable<LogEntry> {
     return this.#hosted.runner.store.entries(after)
+  }
+
+  stop(decision: StopDecision, via: string): Promise<Stopped> {
+    return stopStudy(this.#hosted, decision, via)
   }
 
   grown(after: number, signal: AbortSignal): Promise<void> {

@@ -2,11 +2,13 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { z } from "zod"
 import { type AdminCommands, adminCommand } from "../admin/server.js"
 import type { LeaderService } from "../api/leader-service.js"
+import { stopDecisionSchema } from "../api/stop-schemas.js"
 import { modelCardOf } from "../models/model-card.js"
 import { modelFileOf, modelListOf, pieceOf, readHistory, type StudyLog } from "../models/model-log.js"
 import { decisionSchema } from "../models/model-schemas.js"
 import { releasable } from "../models/stopped-leader.js"
 import { type LeaderMachine, leaderRelease, type RosterPeriod } from "./leader-machine.js"
+import { stopStudy } from "./stop-study.js"
 import type { Hosted, StudyHost } from "./study-host.js"
 
 type Own = Hosted<LeaderMachine>
@@ -77,4 +79,7 @@ export const leaderCommands = (host: StudyHost<LeaderMachine>, service: LeaderSe
     await runner.post(leaderRelease(decision))
     return released
   }),
+  "stop-study": adminCommand(stopDecisionSchema.extend({ study }), ({ study, ...decision }) =>
+    stopStudy(studyNamed(host, study), decision, "the leader's admin socket"),
+  ),
 })

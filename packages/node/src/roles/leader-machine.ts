@@ -1,7 +1,13 @@
-import { decode, encode, record, text, u32, variant } from "@consilium/base/encoding"
+import { toHex } from "@consilium/base/bytes"
+import { decode, encode, fixedBytes, list, record, text, u32, variant } from "@consilium/base/encoding"
 import { startLeader, stepLeader } from "@consilium/federation/leader"
 import type { LeaderContext, LeaderEvent, LeaderState } from "@consilium/federation/leader-state"
-import { envelopeCodec, trafficOf } from "@consilium/federation/messages"
+import {
+  envelopeCodec,
+  type LedgerEvidence,
+  ledgerEvidenceCodec,
+  trafficOf,
+} from "@consilium/federation/messages"
 import { type Directory, signedRosterBytes } from "@consilium/federation/roster"
 import type { Study } from "@consilium/federation/study"
 import type { Input, Reaction, RoleMachine, Work } from "./machine.js"
@@ -10,11 +16,22 @@ const localCodec = variant({
   start: record({}),
   timer: record({ name: text(128) }),
   roster: record({ signed: signedRosterBytes }),
+  rotate: record({ by: text(64), reason: text(1024) }),
   release: record({ round: u32, by: text(64), reason: text(1024) }),
+  "ledger-found": record({
+    facility: fixedBytes(16),
+    nonce: fixedBytes(32),
+    evidence: list(ledgerEvidenceCodec, 2),
+  }),
+  stop: record({ by: text(64), via: text(320), reason: text(768) }),
 })
 
 export const leaderStart = (): Uint8Array => encode(localCodec, { type: "start" })
 export const leaderRoster = (signed: Uint8Array): Uint8Array => encode(localCodec, { type: "roster", signed })
+
+/** A person's wish for new keys. */
+export const leaderRotate = (wish: { readonly by: string; readonly reason: string }): Uint8Array =>
+  encode(localCodec, { type: "rotate", ...wish })
 
 /** A person's decision which model is in use: that of a closed round. */
 export const leaderRelease = (decision: {
@@ -22,6 +39,22 @@ export const leaderRelease = (decision: {
   readonly by: string
   readonly reason: string
 }): Uint8Array => encode(localCodec, { type: "release", ...decision })
+
+/** A person's decision to end the study. */
+export const leaderStop = (decision: {
+  readonly by: string
+  readonly via: string
+  readonly reason: string
+}): Uint8Array => encode(localCodec, { type: "stop", ...decision })
+
+/** What a leader has seen of facilities' privacy ledgers, over all its studies. */
+export interface KnownLedgers {
+  /** Of a facility's ledger: the newest head that it has signed, and the newest that was certified. */
+  of(facility: Uint8Array): Promise<readonly LedgerEvidence[]>
+}
+
+/** For a machine that is looked at and answers nobody. */
+export const NO_LEDGERS: KnownLedgers = { of: async () => [] }
 
 /** A roster, and the round from which it holds. */
 export interface RosterPeriod {
@@ -32,14 +65,16 @@ export interface RosterPeriod {
 /** The leader of one study. It keeps its whole record: its log is the study's history. */
 export class LeaderMachine implements RoleMachine {
   readonly #context: LeaderContext
+  readonly #ledgers: KnownLedgers
   #state: LeaderState
   /** The roster that the study began with. */
   readonly firstRoster: Uint8Array
   #signedRoster: Uint8Array
   readonly #rosters: RosterPeriod[]
 
-  constructor(context: LeaderContext, signedRoster: Uint8Array) {
+  constructor(context: LeaderContext, signedRoster: Uint8Array, ledgers: KnownLedgers) {
     this.#context = context
+    this.#ledgers = ledgers
     this.firstRoster = signedRoster
     this.#signedRoster = signedRoster
     this.#rosters = [{ from: 1, directory: context.directory }]
@@ -68,8 +103,9 @@ export class LeaderMachine implements RoleMachine {
     return this.#context.authorityKey
   }
 
-  answers(): string | null {
-    return null
+  answers(event: Uint8Array): string | null {
+    const local = decode(localCodec, event)
+    return local.type === "ledger-found" ? lookUpOf(local.facility, local.nonce) : null
   }
 
   snapshot(): Uint8Array | null {
@@ -92,6 +128,18 @@ export class LeaderMachine implements RoleMachine {
         case "progress":
           work.push({ type: "tell", line: effect.line })
           break
+        case "find-ledger": {
+          const { facility, nonce } = effect
+          work.push({
+            type: "task",
+            name: lookUpOf(facility, nonce),
+            run: async () => {
+              const evidence = await this.#ledgers.of(facility)
+              return encode(localCodec, { type: "ledger-found", facility, nonce, evidence })
+            },
+          })
+          break
+        }
         case "ended":
           work.push({ type: "ended", reason: "reason" in this.#state ? this.#state.reason : "" })
           break
@@ -115,6 +163,9 @@ export class LeaderMachine implements RoleMachine {
   }
 }
 
+const lookUpOf = (facility: Uint8Array, nonce: Uint8Array): string =>
+  `ledger/${toHex(facility)}/${toHex(nonce)}`
+
 const eventOf = (input: Input, at: number): LeaderEvent => {
   switch (input.type) {
     case "message":
@@ -126,7 +177,7 @@ const eventOf = (input: Input, at: number): LeaderEvent => {
         envelope: encode(envelopeCodec, input.envelope),
       }
     case "passing":
-      return { type: "received", traffic: trafficOf(input.message, input.bytes) }
+      return { type: "received", from: input.from, traffic: trafficOf(input.message, input.bytes) }
     case "refused":
       return { ...input, at }
     case "local":

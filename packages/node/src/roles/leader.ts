@@ -1,45 +1,33 @@
-import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { ConsiliumError } from "@consilium/base/errors"
-import { utf8 } from "@consilium/base/platform"
-import { systemRandom } from "@consilium/base/random"
 import { modelFile } from "@consilium/federation/model"
-import { openRoster } from "@consilium/federation/roster"
-import { encodeStudy, studyDigest } from "@consilium/federation/study"
-import { type AdminSocket, startAdmin } from "../admin/server.js"
-import { startHealth } from "../api/health.js"
+import { studyDigest } from "@consilium/federation/study"
 import type { LeaderService } from "../api/leader-service.js"
-import { type ApiFile, tokenRules } from "../api/ports.js"
-import { type RunningApi, startApi } from "../api/start-api.js"
-import { closeStudy, fetchRoster, proposeStudy } from "../identity/enrol-client.js"
-import { nodeSuite } from "../identity/suite.js"
-import { writeFileAtomic } from "../store/files.js"
-import { ParentServer } from "../transport/parent-server.js"
 import { drainChildren } from "./drain-children.js"
 import { HostedLeader } from "./hosted-leader.js"
+import type { AuthorityDesk } from "./leader-authority.js"
 import { leaderCommands } from "./leader-commands.js"
+import { LeaderLedgers } from "./leader-ledgers.js"
 import { LeaderMachine, leaderRoster, leaderStart } from "./leader-machine.js"
-import { MODEL_FILE, OUTCOME_FILE, type Outcome, outcomeOf, privacyIn } from "./outcome.js"
-import { presetStudy } from "./presets.js"
-import { addressOf, contextOf, type RoleOptions } from "./role-options.js"
+import { type Outcome, outcomeOf, privacyIn } from "./outcome.js"
+import { type Closable, contextOf, type RoleOptions } from "./role-options.js"
 import { whenStopped } from "./stopping.js"
 import { type Hosted, StudyHost } from "./study-host.js"
 
 export interface LeaderOptions extends RoleOptions {
-  readonly api: ApiFile
-  /** Key and certificates of the API's listener, PEM; null where only this machine reaches it. */
-  readonly tls: { readonly key: string; readonly cert: string } | null
-  /** Folder of the built page; null serves none. */
-  readonly page: string | null
+  readonly authority: AuthorityDesk
+  /** Opens what the leader offers to people and programs, once its studies are there. */
+  readonly open: (service: LeaderService) => Promise<Closable>
+  /** Keeps how a study ended, and its last model. */
+  readonly keep: (study: Uint8Array, outcome: Outcome, model: Uint8Array) => Promise<void>
 }
 
 const ASK_AGAIN = 2_000
-const GOODBYE = 2_000
 
 /** Runs the leader until all its studies are over. Gives the outcome of each, in the order they began. */
 export const runLeader = async (options: LeaderOptions): Promise<readonly Outcome[]> => {
-  const { membership, stores, narrate, stop, probe } = options
-  const { kit, identity, me } = membership
+  const { membership, stores, edges, authority, narrate, stop, probe } = options
+  const { me, authorityKey, checks } = membership
   const stopped = new Promise<void>((resolve) => whenStopped(stop, resolve))
   /** Ends what only waits, so that a leader whose studies are over ends at once. */
   const ending = new AbortController()
@@ -58,40 +46,39 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
     let after = machine.directory.roster.version
     while (!runner.over && !waits.aborted)
       try {
-        const signed = await fetchRoster(kit, identity, {
-          study,
-          after,
-          now: Date.now,
-          patienceMs: 25_000,
-          stop: waits,
-        })
+        const signed = await authority.nextRoster(study, after, waits)
         if (signed === null) continue
-        after = openRoster(nodeSuite, kit.authorityKey, signed).directory.roster.version
+        after = checks.roster(authorityKey, signed).directory.roster.version
         if (!runner.over) await runner.post(leaderRoster(signed))
       } catch {
         await sleep(ASK_AGAIN, undefined, { signal: waits, ref: false }).catch(() => undefined)
       }
   }
 
-  const host = new StudyHost<LeaderMachine>({
+  const ledgers = new LeaderLedgers(() =>
+    host.studies.map(({ study, runner, machine }) => ({
+      id: runner.id,
+      study,
+      firstRoster: machine.firstRoster,
+      length: runner.store.length,
+      entries: (after) => runner.store.entries(after),
+    })),
+  )
+  const host: StudyHost<LeaderMachine> = new StudyHost<LeaderMachine>({
     membership,
     stores,
     narrate,
     probe,
-    machine: (member) => new LeaderMachine(contextOf(membership, member), member.signedRoster),
+    machine: (member) => new LeaderMachine(contextOf(membership, member), member.signedRoster, ledgers),
     adopted: async (hosted) => {
-      const first = openRoster(nodeSuite, kit.authorityKey, hosted.machine.firstRoster).directory
+      const first = checks.roster(authorityKey, hosted.machine.firstRoster).directory
       handles.push(new HostedLeader(hosted, first))
       if (hosted.runner.isNew) await hosted.runner.post(leaderStart())
       followRosters(hosted).catch(fail)
       const done = hosted.runner.ended.then(async () => {
         await drainChildren(hosted.runner, me, stop)
-        await saveOutcome(hosted)
-        await closeStudy(kit, identity, studyDigest(hosted.study), {
-          now: Date.now,
-          patienceMs: GOODBYE,
-          stop,
-        }).catch(() => undefined)
+        await keepOutcome(hosted, options)
+        await authority.close(studyDigest(hosted.study), stop)
       })
       done.catch(fail)
       over.push(done)
@@ -105,75 +92,44 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
     async startStudy(study) {
       if (handles.every((handle) => handle.over))
         throw new ConsiliumError("network/stopping", "The last study of this leader is over; it is ending.")
-      const signed = await proposeStudy(kit, identity, encodeStudy(study), {
-        now: Date.now,
-        patienceMs: 20_000,
-        stop,
-      })
-      const hosted = await host.adopt(signed)
+      const hosted = await host.adopt(await authority.propose(study, stop))
       return handles.find(({ id }) => id === hosted.runner.id) as HostedLeader
     },
   }
-  const server = await ParentServer.start({
-    me,
-    identity,
-    address: addressOf(membership),
-    uploads: join(membership.folder, "uploads"),
-    studies: () => host.studies.map(({ runner }) => runner),
-  })
-  let api: RunningApi | null = null
-  let health: { close(): Promise<void> } | null = null
-  let admin: AdminSocket | null = null
+  const server = await edges.serve(() => host.studies.map(({ runner }) => runner))
+  let outside: Closable | null = null
+  let admin: Closable | null = null
   try {
     await host.resume()
     await host.adopt(membership.signedRoster)
-    const troubled = (error: unknown): void => narrate(`the API failed at something: ${String(error)}`)
-    api = await startApi({
-      service,
-      presets: (kind) =>
-        presetStudy(
-          kind,
-          host.studies.map(({ study }) => study),
-          systemRandom,
-        ),
-      tokens: tokenRules(options.api),
-      page: options.page,
-      listen: { ...options.api.listen, tls: options.tls },
-      troubled,
-    })
-    narrate(`the page and the API are at ${api.url}`)
-    if (options.api.health !== null)
-      health = await startHealth({
-        service,
-        metrics: api.metrics,
-        listen: { ...options.api.health, tls: null },
-      })
-    admin = await startAdmin(membership.folder, leaderCommands(host, service))
+    outside = await options.open(service)
+    admin = await options.admin(leaderCommands(host, service))
     ready = true
     for (let settled = 0; settled < over.length && !stop.aborted; ) {
       settled = over.length
       await Promise.race([Promise.all(over), stopped, failed])
     }
     if (stop.aborted) await Promise.all(host.studies.map(({ runner }) => drainChildren(runner, me, stop)))
-    return await Promise.all(host.studies.map(saveOutcome))
+    return await Promise.all(host.studies.map((hosted) => keepOutcome(hosted, options)))
   } finally {
     ready = false
     ending.abort()
     host.stop()
     await admin?.close()
-    await health?.close()
-    await api?.close()
+    await outside?.close()
     await server.close()
   }
 }
 
-/** Writes a study's outcome and its last model into the study's folder. */
-const saveOutcome = async ({ study, folder, machine, runner }: Hosted<LeaderMachine>): Promise<Outcome> => {
+/** A study's outcome, kept beside its last model. */
+const keepOutcome = async (
+  { study, machine, runner }: Hosted<LeaderMachine>,
+  { keep }: Pick<LeaderOptions, "keep">,
+): Promise<Outcome> => {
   const { state, rosters } = machine
   const privacy = await privacyIn(study, rosters, runner.store.entries())
   const outcome = outcomeOf(study, rosters, state, privacy)
   const { parameters } = state.progress
-  await writeFileAtomic(join(folder, MODEL_FILE), modelFile(study, parameters, outcome.rounds.length))
-  await writeFileAtomic(join(folder, OUTCOME_FILE), utf8(`${JSON.stringify(outcome, null, 2)}\n`))
+  await keep(studyDigest(study), outcome, modelFile(study, parameters, outcome.rounds.length))
   return outcome
 }

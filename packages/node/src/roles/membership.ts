@@ -1,10 +1,10 @@
-import { readFile } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { equalBytes } from "@consilium/base/bytes"
 import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
 import { openRoster, type Participant, type Role } from "@consilium/federation/roster"
+import type { OwnKeys } from "@consilium/federation/suite"
 import { fetchRoster, loadOrEnrol } from "../identity/enrol-client.js"
 import { certificateWarnings } from "../identity/expiry.js"
 import { loadOrCreateKeys, type ParticipantKeys } from "../identity/keys.js"
@@ -12,22 +12,34 @@ import { type Kit, readKit } from "../identity/kit.js"
 import { parseAddress } from "../identity/names.js"
 import { nodeSuite } from "../identity/suite.js"
 import { type TlsIdentity, tlsIdentity } from "../identity/tls.js"
-import { errno, storeError, writeFileAtomic } from "../store/files.js"
+import { readIfThere, writeFileAtomic } from "../store/files.js"
 import { type FolderLock, lockFolder } from "../store/lock.js"
-import { SealedFiles } from "../store/sealed.js"
+import { type Sealed, SealedFiles } from "../store/sealed.js"
 import { type StorageKeySource, storageKey } from "../store/storage-key.js"
 import { type ReservedAddress, reserveAddress } from "../transport/address.js"
+import { type Checks, nodeChecks } from "./checks.js"
+import { ROSTER_FILE, type RosterShelf, rosterFolders } from "./roster-shelf.js"
+
+/** Who a participant is to its studies, and where it keeps what is theirs. */
+export interface Standing {
+  readonly me: Participant
+  readonly keys: OwnKeys
+  readonly sealed: Sealed
+  readonly shelf: RosterShelf
+  /** The authority's public signing key. */
+  readonly authorityKey: Uint8Array
+  /** The first study and its roster, as the authority signed them. */
+  readonly signedRoster: Uint8Array
+  readonly checks: Checks
+}
 
 /** A participant that has enrolled and knows everybody else of its first study. */
-export interface Membership {
+export interface Membership extends Standing {
   readonly folder: string
   readonly kit: Kit
-  readonly me: Participant
   readonly keys: ParticipantKeys
   readonly identity: TlsIdentity
   readonly sealed: SealedFiles
-  /** The first study and its roster, as the authority signed them. */
-  readonly signedRoster: Uint8Array
   /** Present where the role listens. */
   readonly address: ReservedAddress | null
   /** Gives the data folder free; call it last. */
@@ -46,18 +58,6 @@ export interface JoinOptions {
   readonly narrate: (line: string) => void
   /** Ends the wait. */
   readonly stop: AbortSignal
-}
-
-/** Where a participant keeps the roster and study that the authority signed first. */
-export const ROSTER_FILE = "roster.signed"
-
-export const readIfThere = async (path: string): Promise<Uint8Array | null> => {
-  try {
-    return new Uint8Array(await readFile(path))
-  } catch (error) {
-    if (errno(error) === "ENOENT") return null
-    throw storeError(error, `read ${path}`)
-  }
 }
 
 /** A data folder's sealed files. */
@@ -118,7 +118,10 @@ export const joinStudy = async (options: JoinOptions): Promise<Membership> => {
       keys,
       identity,
       sealed,
+      shelf: rosterFolders(folder),
+      authorityKey: kit.authorityKey,
       signedRoster,
+      checks: nodeChecks,
       address,
       leave: () => lock.close(),
     }

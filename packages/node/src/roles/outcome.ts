@@ -1,18 +1,21 @@
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { toHex } from "@consilium/base/bytes"
+import { utf8 } from "@consilium/base/platform"
 import type { LeaderState, RoundRecord } from "@consilium/federation/leader-state"
 import type { LogEntry } from "@consilium/federation/log"
-import type { ReportedMetrics, Traffic } from "@consilium/federation/messages"
+import { addTraffic, type ReportedMetrics, type Traffic } from "@consilium/federation/messages"
 import { isPrivate } from "@consilium/federation/privacy-plan"
 import type { Participant } from "@consilium/federation/roster"
-import { type Study, studyDigest } from "@consilium/federation/study"
+import { type Study, strategyName, studyDigest } from "@consilium/federation/study"
+import { subgroupTables } from "@consilium/federation/subgroup-figures"
 import { architectureOf } from "@consilium/federation/training"
 import { parameterHash } from "@consilium/learning/model-file"
-import type { PrivacyView } from "../api/study-view.js"
+import type { PrivacyView, SubgroupView } from "../api/study-view.js"
 import { applyEntry, startView } from "../api/view-fold.js"
+import { writeFileAtomic } from "../store/files.js"
 import type { RosterPeriod } from "./leader-machine.js"
-import { studiesFolder } from "./study-host.js"
+import { studiesFolder } from "./roster-shelf.js"
 
 /** What lies in a study's folder at the leader once it is over. */
 export const MODEL_FILE = "model.consilium"
@@ -23,6 +26,9 @@ export interface Outcome {
   /** Digest of the study. */
   readonly id: string
   readonly study: string
+  readonly strategy: string
+  readonly protection: string
+  readonly plannedRounds: number
   readonly startedAt: number | null
   readonly complete: boolean
   readonly reason: string | null
@@ -30,7 +36,10 @@ export interface Outcome {
   readonly logHead: string
   readonly logEvents: number
   readonly rounds: readonly RoundOutcome[]
-  /** Metrics on each facility's hold-out, as the facilities report them; null where one abstains. */
+  /**
+   * The last model on each facility's hold-out, as the facilities report it: in the end, or, where a study ended early, in its
+   * last round. Null where one abstains.
+   */
   readonly facilities: readonly {
     readonly name: string
     /** The round from which it took part: 1 for those who were there at the start. */
@@ -40,6 +49,8 @@ export interface Outcome {
     readonly global: ReportedMetrics | null
     readonly personal: ReportedMetrics | null
   }[]
+  /** The last model by the groups of patients that the study declares. */
+  readonly subgroups: readonly SubgroupView[]
   /** What the leader's log shows each facility to have spent; no epsilon where the study trains without noise. */
   readonly privacy: readonly PrivacyView[]
 }
@@ -60,6 +71,8 @@ export interface RoundOutcome {
     /** The same apart: `relayed` are sealed shares on their way to other facilities, `metadata` is all that surrounds. */
     readonly leader: Traffic
     readonly fogs: Traffic
+    /** What came to the leader straight from facilities that have no fog; a part of `leader`. */
+    readonly direct: Traffic
   }
 }
 
@@ -97,9 +110,10 @@ const roundOutcome = (members: ReadonlyMap<string, Enrolment>, record: RoundReco
   bytes: {
     leaderIn: record.leaderIn.update + record.leaderIn.opening,
     fogIn: record.fogIn.update,
-    facilityUp: total(record.fogIn),
+    facilityUp: total(addTraffic(record.fogIn, record.directIn)),
     leader: record.leaderIn,
     fogs: record.fogIn,
+    direct: record.directIn,
   },
 })
 
@@ -125,6 +139,9 @@ export const outcomeOf = (
   return {
     id: toHex(studyDigest(study)),
     study: study.name,
+    strategy: strategyName(study),
+    protection: study.protection,
+    plannedRounds: study.rounds,
     startedAt: state.progress.closed[0]?.startedAt ?? null,
     complete: state.phase === "closed",
     reason:
@@ -137,10 +154,25 @@ export const outcomeOf = (
       .sort((a, b) => (a.facility.name < b.facility.name ? -1 : 1))
       .map(({ facility: { id, name }, joined, left }) => {
         const final = "finals" in state ? state.finals.get(toHex(id)) : undefined
-        return { name, joined, left, global: final?.global ?? null, personal: final?.personal ?? null }
+        const last = "finals" in state ? undefined : state.progress.closed.at(-1)?.reports.get(toHex(id))
+        const global = final?.global ?? last ?? null
+        return { name, joined, left, global, personal: final?.personal ?? null }
       }),
+    subgroups: subgroupTables(
+      study,
+      [...members].flatMap(([id, { facility }]) => {
+        const report = "finals" in state ? state.finals.get(id)?.subgroups : null
+        return report ? [{ facility: facility.name, report }] : []
+      }),
+    ),
     privacy,
   }
+}
+
+/** Writes an outcome and the model it ends with into a study's folder. */
+export const writeOutcome = async (folder: string, outcome: Outcome, model: Uint8Array): Promise<void> => {
+  await writeFileAtomic(join(folder, MODEL_FILE), model)
+  await writeFileAtomic(join(folder, OUTCOME_FILE), utf8(`${JSON.stringify(outcome, null, 2)}\n`))
 }
 
 /** The outcomes in a leader's data folder, in the order in which the studies began. */

@@ -1,14 +1,8 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
-import type { Study } from "@consilium/federation/study"
+import { defaultKeys, type Study } from "@consilium/federation/study"
 import type { PrivacyKind } from "../api/schemas.js"
 import { studyPrivacyOf } from "../config/study-file.js"
-
-/** Parts of a preset that this version does not have. */
-const MISSING = {
-  homomorphic: "sums under threshold homomorphic encryption",
-  combined: "sums under threshold homomorphic encryption, beside differential privacy",
-} as const satisfies Partial<Record<PrivacyKind, string>>
 
 /** What each facility may spend in a study of the kind `differential`. */
 const BUDGET = { epsilon: 1, delta: 1e-5 }
@@ -17,25 +11,27 @@ export const PRIVATE_STEPS = { steps: 20, sampleRate: 0.1, learningRate: 0.1 } a
 
 /**
  * The study that a kind of privacy stands for, after the leader's first study: the same model, rounds and facilities, with a
- * name and secrets of its own. `mpc` opens nothing but sums of secret-shared updates; `differential` adds noise to every
- * step of training as well, so that what the model tells of one patient has a bound.
+ * name and secrets of its own. `mpc` opens nothing but sums of secret-shared updates, `homomorphic` nothing but sums of
+ * encrypted ones; `differential` adds noise to every step of training, so that what the model tells of one patient has a
+ * bound, and `combined` does so beside encryption.
  */
 export const presetStudy = (
   kind: PrivacyKind,
   studies: readonly Study[],
+  facilities: number,
   random: RandomSource,
 ): Study | { readonly missing: string } => {
   const [first] = studies
-  if (kind === "homomorphic" || kind === "combined") return { missing: MISSING[kind] }
   if (first === undefined) return { missing: "a study" }
   const shared: Study = {
     ...first,
     name: `${first.name}-${kind}-${studies.length + 1}`.slice(0, 64),
     nonce: random.bytes(32),
-    protection: "shamir",
+    protection: kind === "mpc" || kind === "differential" ? "shamir" : "ckks",
     insecureSeed: null,
   }
-  return kind === "mpc" ? shared : withNoise(shared)
+  const study = kind === "mpc" || kind === "homomorphic" ? shared : withNoise(shared)
+  return "missing" in study ? study : { ...study, keys: defaultKeys(study, facilities) }
 }
 
 const withNoise = (study: Study): Study | { readonly missing: string } => {
@@ -58,6 +54,7 @@ const withNoise = (study: Study): Study | { readonly missing: string } => {
         },
         study.model.features,
         steps * study.rounds,
+        study.data?.schema ?? null,
       ),
     }
   } catch (error) {

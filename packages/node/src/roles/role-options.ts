@@ -1,16 +1,23 @@
-import { ConsiliumError } from "@consilium/base/errors"
-import { openRoster, type Participant } from "@consilium/federation/roster"
-import { nodeSuite } from "../identity/suite.js"
+import type { Participant } from "@consilium/federation/roster"
+import type { AdminCommands } from "../admin/server.js"
 import type { Stores } from "../store/study-store.js"
-import type { ReservedAddress } from "../transport/address.js"
-import type { Membership } from "./membership.js"
+import type { Edges } from "../transport/edge-link.js"
+import type { Standing } from "./membership.js"
 import type { Member } from "./study-host.js"
 import type { RunnerOptions } from "./study-runner.js"
 
+/** Something that was opened and is to be closed. */
+export interface Closable {
+  close(): Promise<void>
+}
+
 /** What every role needs to run. */
 export interface RoleOptions {
-  readonly membership: Membership
+  readonly membership: Standing
   readonly stores: Stores
+  readonly edges: Edges
+  /** Lets people on this machine ask for these things while the role runs. */
+  readonly admin: (commands: AdminCommands) => Promise<Closable>
   readonly narrate: (line: string) => void
   /** Ends the role in good order. */
   readonly stop: AbortSignal
@@ -18,21 +25,15 @@ export interface RoleOptions {
 }
 
 /** What a machine knows of the study it runs in. */
-export const contextOf = ({ keys, kit }: Membership, { study, directory, me }: Member) => ({
+export const contextOf = ({ keys, authorityKey, checks }: Standing, { study, directory, me }: Member) => ({
   study,
   directory,
   me,
   keys,
-  suite: nodeSuite,
-  authorityKey: kit.authorityKey,
+  suite: checks.suite,
+  authorityKey,
 })
 
 /** Whom a participant talks to. */
-export const parentOf = ({ kit, me, signedRoster }: Membership): Participant =>
-  openRoster(nodeSuite, kit.authorityKey, signedRoster).directory.get(me.parent as Uint8Array)
-
-/** Where a role that listens was bound when it joined. */
-export const addressOf = ({ address, me }: Membership): ReservedAddress => {
-  if (address === null) throw new ConsiliumError("config/invalid", `${me.name} has no address to listen on.`)
-  return address
-}
+export const parentOf = ({ authorityKey, me, signedRoster, checks }: Standing): Participant =>
+  checks.roster(authorityKey, signedRoster).directory.get(me.parent as Uint8Array)

@@ -2,19 +2,19 @@ import { toHex } from "@consilium/base/bytes"
 import { newSecretKey, SecretKey } from "@consilium/base/random"
 import { insecureSeededSecret } from "@consilium/base/testing"
 import { type Study, studyDigest } from "@consilium/federation/study"
-import type { SealedFiles } from "../store/sealed.js"
+import type { Sealed } from "../store/sealed.js"
 
 /**
  * A facility's secret of each round: drawn from the system's generator and sealed on disk before its first use, erased
  * when the round closes. In a study with a public seed it follows from the seed instead, and protects nothing.
  */
 export class RoundSecrets {
-  readonly #sealed: SealedFiles
+  readonly #sealed: Sealed
   readonly #study: Study
   readonly #facility: string
   readonly #prefix: string
 
-  constructor(sealed: SealedFiles, study: Study, facility: string) {
+  constructor(sealed: Sealed, study: Study, facility: string) {
     this.#sealed = sealed
     this.#study = study
     this.#facility = facility
@@ -29,6 +29,17 @@ export class RoundSecrets {
     const secret = newSecretKey()
     await this.#sealed.put(this.#fileOf(round), secret.expose())
     return secret
+  }
+
+  /**
+   * A secret for one key ceremony: drawn anew each time, for nothing was dealt from one that was not recorded. In a study with
+   * a public seed it follows from the seed.
+   */
+  ofEpoch(epoch: number): SecretKey {
+    const { insecureSeed, name } = this.#study
+    return insecureSeed === null
+      ? newSecretKey()
+      : insecureSeededSecret(insecureSeed, "epoch-secret", name, this.#facility, String(epoch))
   }
 
   async forget(round: number): Promise<void> {

@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises"
 import { basename, dirname, resolve } from "node:path"
+import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
+import { startAdmin } from "../admin/server.js"
 import type { ApiFile } from "../api/ports.js"
 import {
   facilityFileSchema,
@@ -11,11 +13,14 @@ import {
   storageKeyOf,
 } from "../config/role-files.js"
 import { readConfig } from "../config/yaml-file.js"
+import { askToLeave } from "../identity/enrol-client.js"
 import { openSegmentStores } from "../store/segment-stores.js"
 import type { Stores } from "../store/study-store.js"
+import { tlsEdges } from "../transport/tls-edges.js"
 import { joinStudy, type Membership } from "./membership.js"
 import type { Outcome } from "./outcome.js"
-import { studiesFolder } from "./study-host.js"
+import type { RoleOptions } from "./role-options.js"
+import { studiesFolder, studyFolder } from "./roster-shelf.js"
 import type { RunnerOptions } from "./study-runner.js"
 
 export interface StartOptions {
@@ -52,6 +57,12 @@ const asMember = async <T>(
   }
 }
 
+/** What surrounds a role that has a process of its own: the network, and its people's commands. */
+const outside = (membership: Membership): Pick<RoleOptions, "edges" | "admin"> => ({
+  edges: tlsEdges(membership),
+  admin: (commands) => startAdmin(membership.folder, commands),
+})
+
 // a process loads what its own role needs: it starts in half the time and memory
 export const startAuthority = async (options: StartOptions): Promise<void> => {
   const { runAuthority } = await import("./authority.js")
@@ -71,6 +82,9 @@ const apiTls = async ({ tls }: ApiFile, configPath: string) => {
 
 export const startLeader = async (options: LeaderStartOptions): Promise<readonly Outcome[]> => {
   const { runLeader } = await import("./leader.js")
+  const { authorityDesk } = await import("./leader-authority.js")
+  const { leaderOutside } = await import("./leader-outside.js")
+  const { writeOutcome } = await import("./outcome.js")
   const { openLeaderStores } = await import("../store/leader-stores.js")
   const config = await readConfig(leaderFileSchema, options.configPath)
   const tls = await apiTls(config.api, options.configPath)
@@ -84,7 +98,17 @@ export const startLeader = async (options: LeaderStartOptions): Promise<readonly
   return asMember(
     membership,
     () => openLeaderStores(membership.folder, config.store),
-    (stores) => runLeader({ ...options, membership, stores, api: config.api, tls }),
+    (stores) =>
+      runLeader({
+        ...options,
+        ...outside(membership),
+        membership,
+        stores,
+        authority: authorityDesk(membership),
+        open: leaderOutside({ ...options, api: config.api, tls }),
+        keep: (study, outcome, model) =>
+          writeOutcome(studyFolder(membership.folder, toHex(study)), outcome, model),
+      }),
   )
 }
 
@@ -101,7 +125,7 @@ export const startFog = async (options: StartOptions): Promise<void> => {
   return asMember(
     membership,
     () => openSegmentStores(studiesFolder(membership.folder)),
-    (stores) => runFog({ ...options, membership, stores }),
+    (stores) => runFog({ ...options, ...outside(membership), membership, stores }),
   )
 }
 
@@ -126,10 +150,16 @@ export const startFacility = async (options: StartOptions): Promise<void> => {
     (stores) =>
       runFacility({
         ...options,
+        ...outside(membership),
         membership,
         stores,
         records,
         policy: policyOf(config),
+        leave: () =>
+          askToLeave(membership.kit, membership.identity, membership.keys, {
+            now: Date.now,
+            patienceMs: 20_000,
+          }),
       }),
   )
 }

@@ -9,14 +9,13 @@ import {
   type Message,
   messageCodec,
   pack,
-  unpack,
 } from "@consilium/federation/messages"
-import type { Participant } from "@consilium/federation/roster"
+import type { Directory, Participant } from "@consilium/federation/roster"
 import { routeAt } from "@consilium/federation/routing"
 import type { OwnKeys } from "@consilium/federation/suite"
-import { nodeSuite } from "../identity/suite.js"
 import type { OwnEvent } from "../own-event.js"
 import { Mailbox } from "../transport/mailbox.js"
+import { type Checks, nodeChecks } from "./checks.js"
 import type { journalCodec } from "./journal-codec.js"
 import type { Input, Reaction, RoleMachine, Work } from "./machine.js"
 
@@ -48,6 +47,7 @@ interface Own {
   readonly study: Digest
   readonly me: Participant
   readonly keys: OwnKeys
+  readonly checks?: Checks
 }
 
 /**
@@ -56,6 +56,7 @@ interface Own {
  */
 export class StudyProgress {
   readonly #own: Own
+  readonly #checks: Checks
   readonly machine: RoleMachine
   /** Number of the last envelope taken from each neighbour. */
   readonly taken = new Map<string, number>()
@@ -68,6 +69,7 @@ export class StudyProgress {
 
   constructor(own: Own, machine: RoleMachine, head: LogHead, over: boolean) {
     this.#own = own
+    this.#checks = own.checks ?? nodeChecks
     this.machine = machine
     this.head = head
     this.over = over
@@ -155,7 +157,8 @@ export class StudyProgress {
     }
     // evidence is kept, but must not fill the disk
     if ((this.#forged.get(toHex(peer)) ?? 0) < MOST_FORGED) return
-    for (const envelope of envelopes) unpack(nodeSuite, this.machine.directory.get(envelope.from), envelope)
+    for (const envelope of envelopes)
+      this.#checks.message(this.machine.directory.get(envelope.from), envelope)
   }
 
   /** A child speaks only for those below it, and in its study. */
@@ -227,7 +230,7 @@ export class StudyProgress {
     const from = this.machine.directory.find(envelope.from)
     if (from === undefined) return null
     try {
-      return { from, message: unpack(nodeSuite, from, envelope) }
+      return { from, message: this.#checks.message(from, envelope) }
     } catch (error) {
       if (!(error instanceof ConsiliumError)) throw error
       const evidence = sha256(encode(envelopeCodec, envelope))
@@ -237,21 +240,28 @@ export class StudyProgress {
     }
   }
 
-  #forward(step: Step, envelope: Envelope): void {
+  #forward(step: Step, envelope: Envelope, directory: Directory = this.machine.directory): void {
     const { me } = this.#own
-    const route = routeAt(this.machine.directory, me, envelope)
+    const route = routeAt(directory, me, envelope)
     for (const { id } of route.down) step.deliveries.push({ peer: toHex(id), envelope })
     if (route.up && me.parent !== null) step.deliveries.push({ peer: toHex(me.parent), envelope })
   }
 
   #react(step: Step, input: Input): void {
+    let { directory } = this.machine
     const reaction: Reaction = this.machine.react(input, step.at)
     for (const entry of reaction.entries) this.#log(step, entry)
     const { study, me, keys } = this.#own
     for (const { to, message } of reaction.sends) {
       const envelope = pack(study, me.id, to, message, keys.sign)
       step.sends.push(envelope)
-      this.#forward(step, envelope)
+      this.#forward(step, envelope, directory)
+      if (message.type !== "roster") continue
+      // who has just come is told as well; what was said before was for those of before
+      const before = new Set(routeAt(directory, me, envelope).down.map(({ id }) => toHex(id)))
+      directory = this.machine.directory
+      for (const { id } of routeAt(directory, me, envelope).down)
+        if (!before.has(toHex(id))) step.deliveries.push({ peer: toHex(id), envelope })
     }
     for (const work of reaction.work) {
       step.work.push(work)

@@ -9,6 +9,7 @@ import type { OwnKeys } from "@consilium/federation/suite"
 import type { JournalBox } from "../store/journal-box.js"
 import type { StudyStore } from "../store/study-store.js"
 import { Mailbox } from "../transport/mailbox.js"
+import type { Checks } from "./checks.js"
 import { journalCodec } from "./journal-codec.js"
 import type { MachineFactory, RoleMachine, Work } from "./machine.js"
 import { idOf, named, type Recorded, type Step, StudyProgress, wantsCheckpoint } from "./study-progress.js"
@@ -23,6 +24,8 @@ export interface RunnerOptions {
   readonly store: StudyStore
   readonly box: JournalBox
   readonly machine: MachineFactory
+  /** Checks everything anew unless told. */
+  readonly checks?: Checks
   readonly now: () => number
   readonly narrate: (line: string) => void
   /** Told what is being done at each moment; the step goes on when it resolves. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { type FileHandle, mkdir, open, readdir, rename, unlink } from "node:fs/promises"
+import { type FileHandle, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises"
 import { dirname, join, resolve } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
@@ -12,6 +12,16 @@ export const errno = (error: unknown): string | null => {
 
 // EFBIG is what a per-file limit (ulimit -f) answers: for the caller it is the same as no room.
 const NO_ROOM: ReadonlySet<string | null> = new Set(["ENOSPC", "EDQUOT", "EFBIG"])
+
+/** The bytes of a file; null if it is not there. */
+export const readIfThere = async (path: string): Promise<Uint8Array | null> => {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (error) {
+    if (errno(error) === "ENOENT") return null
+    throw storeError(error, `read ${path}`)
+  }
+}
 
 /** True if the system says that there is no room. */
 export const isNoRoom = (error: unknown): boolean => NO_ROOM.has(errno(error))

@@ -1,7 +1,7 @@
 import { concatBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { newSecretKey, type RandomSource, SecretKey, systemRandom } from "@consilium/base/random"
-import { type SealedBox, type SealedFiles, sealedBox } from "./sealed.js"
+import { type Sealed, type SealedBox, sealedBox } from "./sealed.js"
 
 /**
  * Seals the records of one study's journal under a key that lives from one checkpoint to the next. A checkpoint is:
@@ -33,7 +33,7 @@ export interface JournalBox {
  * @param sealed one box at a time for a study; its folder holds the keys
  */
 export const openJournalBox = async (
-  sealed: SealedFiles,
+  sealed: Sealed,
   study: Uint8Array,
   random: RandomSource = systemRandom,
 ): Promise<JournalBox> => {
@@ -46,7 +46,7 @@ const HEADER_BYTES = 5
 
 /** The keys of a study's journal that are on disk. */
 class JournalKeys {
-  readonly #sealed: SealedFiles
+  readonly #sealed: Sealed
   readonly #study: string
   readonly #random: RandomSource
   readonly #keys = new Map<number, { readonly key: SecretKey; readonly box: SealedBox }>()
@@ -54,7 +54,7 @@ class JournalKeys {
   /** The oldest key that a record was opened with. */
   #oldestUsed = Number.POSITIVE_INFINITY
 
-  constructor(sealed: SealedFiles, study: string, random: RandomSource) {
+  constructor(sealed: Sealed, study: string, random: RandomSource) {
     this.#sealed = sealed
     this.#study = study
     this.#random = random

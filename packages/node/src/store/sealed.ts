@@ -177,8 +177,20 @@ const destroy = async (path: string): Promise<void> => {
 const KEY_CHECK = "key-check"
 const NAME = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
+/** Byte strings by name, sealed where they are kept. */
+export interface Sealed {
+  /** Seals bytes under a name, durably and whole; bytes that were there before are destroyed. */
+  put(name: string, plaintext: Uint8Array): Promise<void>
+  /** The bytes of a name; null if there are none. */
+  get(name: string): Promise<Uint8Array | null>
+  /** The names that have bytes, in order. */
+  names(): Promise<string[]>
+  /** Destroys the bytes of a name; true if there were any. */
+  erase(name: string): Promise<boolean>
+}
+
 /** A folder of sealed files. What their names and lengths tell is not hidden. */
-export class SealedFiles {
+export class SealedFiles implements Sealed {
   readonly folder: string
   readonly #box: SealedBox
 

@@ -1,13 +1,23 @@
 import type { IncomingHttpHeaders } from "node:http"
 import https from "node:https"
-import { setTimeout as sleep } from "node:timers/promises"
-import { decode } from "@consilium/base/encoding"
+import { decode, encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Participant } from "@consilium/federation/roster"
 import { parseAddress } from "../identity/names.js"
 import { type TlsIdentity, tlsAgent } from "../identity/tls.js"
 import { Turns } from "../store/turns.js"
-import { MAX_PARCEL_BYTES, offersCodec, PARCEL_TYPE, POLL_TIME } from "./wire.js"
+import type { EdgeLink } from "./edge-link.js"
+import { Repeating } from "./repeating.js"
+import { upload } from "./uploading.js"
+import {
+  CHUNK_BYTES,
+  MAX_PARCEL_BYTES,
+  offersCodec,
+  PARCEL_TYPE,
+  POLL_TIME,
+  parcelCodec,
+  receiptCodec,
+} from "./wire.js"
 
 export interface ParentLinkOptions {
   readonly identity: TlsIdentity
@@ -32,25 +42,22 @@ export interface Answer {
 
 /** A connection that dies without a word must not cost a round: this and a poll stay well under the time for an answer. */
 const GRACE = 4_000
-const FIRST_WAIT = 100
-const LONGEST_WAIT = 2_000
-const TOLD_AFTER = 2
 
 /** A participant's connections to its parent: outbound only, over mutual TLS, repeated until they are answered. */
-export class ParentLink {
+export class ParentLink implements EdgeLink {
   readonly #options: ParentLinkOptions
   readonly #agent: https.Agent
-  readonly #stop = new AbortController()
+  readonly #repeating: Repeating
   readonly #uploads = new Turns()
-  #failures = 0
 
   constructor(options: ParentLinkOptions) {
     this.#options = options
+    this.#repeating = new Repeating(options.onConnection ?? (() => undefined))
     this.#agent = tlsAgent(options.identity, options.parent.name, options.parent.tlsKeyHash)
   }
 
   get closed(): boolean {
-    return this.#stop.signal.aborted
+    return this.#repeating.signal.aborted
   }
 
   /** The studies that the parent has for this participant; waits for more than it knows of, if it knows any. */
@@ -59,38 +66,36 @@ export class ParentLink {
     return decode(offersCodec, body).map(({ signed }) => signed)
   }
 
-  /** Repeats something, ever more slowly, until it is done; null once this link is closed. */
-  async persistently<T>(attempt: () => Promise<T>): Promise<T | null> {
-    for (let wait = FIRST_WAIT; !this.closed; wait = Math.min(LONGEST_WAIT, 2 * wait)) {
-      try {
-        const result = await attempt()
-        this.#connection(true, "")
-        return result
-      } catch (error) {
-        if (this.closed) return null
-        this.#connection(false, describe(error))
-        await sleep(wait, undefined, { signal: this.#stop.signal }).catch(() => undefined)
-      }
-    }
-    return null
+  persistently<T>(attempt: () => Promise<T>): Promise<T | null> {
+    return this.#repeating.run(attempt, describe)
   }
 
-  /** Lets one upload after the other go up, so that all get done within what the parent keeps for one child. */
-  oneUpload<T>(work: () => Promise<T>): Promise<T> {
-    return this.#uploads.run(work)
+  /** A parcel that fits no one request goes up in chunks, after asking whether the parent has it: its answer may be lost. */
+  async post(study: string, first: number, parcel: Uint8Array): Promise<Uint8Array> {
+    if (parcel.length <= CHUNK_BYTES) return this.#send(study, parcel)
+    const receipt = await this.#send(study, encode(parcelCodec, { first, envelopes: [] }))
+    if (decode(receiptCodec, receipt).taken >= first) return receipt
+    // one upload after the other, so that all get done within what the parent keeps for one child
+    return this.#uploads.run(async () => {
+      const digest = await upload(this, parcel)
+      const path = `${messagesOf(study)}?upload=${digest}`
+      return (await this.exchange({ method: "POST", path })).body
+    })
+  }
+
+  async poll(study: string, after: number, wait: boolean): Promise<Uint8Array> {
+    const path = `${messagesOf(study)}?after=${after}${wait ? "" : "&wait=0"}`
+    return (await this.exchange({ method: "GET", path })).body
+  }
+
+  async #send(study: string, parcel: Uint8Array): Promise<Uint8Array> {
+    const path = messagesOf(study)
+    return (await this.exchange({ method: "POST", path, body: parcel, type: PARCEL_TYPE })).body
   }
 
   close(): void {
-    this.#stop.abort()
+    this.#repeating.stop()
     this.#agent.destroy()
-  }
-
-  /** One failure may be a parent that restarts or ends; two in a row are told. */
-  #connection(up: boolean, detail: string): void {
-    const before = this.#failures
-    this.#failures = up ? 0 : before + 1
-    if (up ? before < TOLD_AFTER : before + 1 !== TOLD_AFTER) return
-    this.#options.onConnection?.(up, detail)
   }
 
   /** @throws {ConsiliumError} "network/refused" with what the parent says; or what went wrong on the way */
@@ -104,7 +109,7 @@ export class ParentLink {
           port,
           path,
           agent: this.#agent,
-          signal: this.#stop.signal,
+          signal: this.#repeating.signal,
           timeout: POLL_TIME + GRACE,
           headers: body === undefined ? {} : { "content-type": type, "content-length": body.length },
         },
@@ -137,6 +142,8 @@ export class ParentLink {
     })
   }
 }
+
+const messagesOf = (study: string): string => `/v1/studies/${study}/messages`
 
 const describe = (error: unknown): string =>
   error instanceof ConsiliumError ? error.message : String((error as { code?: string }).code ?? error)

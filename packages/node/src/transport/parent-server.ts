@@ -1,39 +1,17 @@
 import type { Readable } from "node:stream"
 import { equalBytes } from "@consilium/base/bytes"
-import { decode, encode } from "@consilium/base/encoding"
+import { encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Milliseconds, milliseconds } from "@consilium/base/units"
-import type { Envelope } from "@consilium/federation/messages"
-import type { Directory, Participant } from "@consilium/federation/roster"
+import type { Participant } from "@consilium/federation/roster"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { type Peer, peerOf, type TlsIdentity } from "../identity/tls.js"
 import { Turns } from "../store/turns.js"
 import type { ReservedAddress } from "./address.js"
 import { CHILD_LIMITS, type ChildLimits, limitedServer, serveAt } from "./child-limits.js"
-import type { Mailbox } from "./mailbox.js"
+import { nextParcel, type StudyDoor, takeParcel } from "./study-door.js"
 import { UploadFolder, type UploadLimits } from "./upload-folder.js"
-import {
-  OFFSET_HEADER,
-  offersCodec,
-  PARCEL_TYPE,
-  POLL_TIME,
-  parcelCodec,
-  receiptCodec,
-  UPLOAD_TYPE,
-} from "./wire.js"
-
-/** One study as a parent offers it to its children. */
-export interface StudyDoor {
-  /** Digest of the study, 64 hexadecimal digits. */
-  readonly id: string
-  readonly directory: Directory
-  /** The latest roster, as the authority signed it. */
-  readonly signedRoster: Uint8Array
-  /** Takes what a child sent and says how far it has everything, durably. */
-  take(child: Participant, first: number, envelopes: readonly Envelope[]): Promise<number>
-  acknowledge(child: Participant, upTo: number): void
-  mailbox(child: Participant): Mailbox
-}
+import { OFFSET_HEADER, offersCodec, PARCEL_TYPE, POLL_TIME, UPLOAD_TYPE } from "./wire.js"
 
 export interface ParentServerOptions {
   readonly me: Participant
@@ -47,7 +25,6 @@ export interface ParentServerOptions {
   readonly now?: () => number
 }
 
-const PARCEL_DOWN = { envelopes: 1024, bytes: 32 << 20 }
 const OFFER_POLL: Milliseconds = milliseconds(200)
 /** A child polls a study once at a time; a second poll may be of a connection that is gone. */
 const POLLS = 2
@@ -119,21 +96,19 @@ export class ParentServer {
       async (request, reply) => {
         const { door, child } = this.#edge(request.params.study, request)
         const { upload } = request.query
-        const taken = await (upload === undefined
-          ? this.#take(door, child, parcelIn(request.body))
+        const receipt = await (upload === undefined
+          ? takeParcel(door, child, parcelIn(request.body))
           : this.#takeUpload(door, child, upload))
-        return this.#answer(reply, encode(receiptCodec, { taken }))
+        return this.#answer(reply, receipt)
       },
     )
     app.get<{ Params: { study: string }; Querystring: { after?: string; wait?: string } }>(
       "/v1/studies/:study/messages",
       async (request, reply) => {
         const { door, child } = this.#edge(request.params.study, request)
-        door.acknowledge(child, wholeNumber("after", request.query.after))
-        const wait = request.query.wait === "0" ? milliseconds(0) : POLL_TIME
+        const after = wholeNumber("after", request.query.after)
         this.#onlyPoll(`${door.id} ${child.name}`, reply)
-        const parcel = await door.mailbox(child).next(PARCEL_DOWN, wait)
-        return this.#answer(reply, encode(parcelCodec, parcel))
+        return this.#answer(reply, await nextParcel(door, child, after, request.query.wait !== "0"))
       },
     )
     app.head<{ Params: { digest: string } }>("/v1/uploads/:digest", async (request, reply) => {
@@ -178,17 +153,11 @@ export class ParentServer {
     }))
   }
 
-  async #take(door: StudyDoor, child: Participant, parcel: Uint8Array): Promise<number> {
-    const { first, envelopes } = decode(parcelCodec, parcel)
-    if (first < 1) throw new ConsiliumError("network/bad-request", "Messages are numbered from 1.")
-    return door.take(child, first, envelopes)
-  }
-
-  #takeUpload(door: StudyDoor, child: Participant, digest: string): Promise<number> {
+  #takeUpload(door: StudyDoor, child: Participant, digest: string): Promise<Uint8Array> {
     return this.#large.run(async () => {
-      const taken = await this.#take(door, child, await this.#uploads.read(child.id, digest))
+      const receipt = await takeParcel(door, child, await this.#uploads.read(child.id, digest))
       await this.#uploads.remove(child.id, digest)
-      return taken
+      return receipt
     })
   }
 

@@ -3,10 +3,9 @@ import { decode, encode } from "@consilium/base/encoding"
 import { type Milliseconds, milliseconds } from "@consilium/base/units"
 import type { Envelope } from "@consilium/federation/messages"
 import type { Participant } from "@consilium/federation/roster"
+import type { EdgeLink } from "./edge-link.js"
 import type { Mailbox } from "./mailbox.js"
-import type { ParentLink } from "./parent-link.js"
-import { upload } from "./uploading.js"
-import { CHUNK_BYTES, PARCEL_OVERHEAD, PARCEL_TYPE, parcelCodec, receiptCodec } from "./wire.js"
+import { CHUNK_BYTES, PARCEL_OVERHEAD, parcelCodec, receiptCodec } from "./wire.js"
 
 /** A study as the child's side of an edge needs it. */
 export interface LinkedStudy {
@@ -26,17 +25,15 @@ const LONG: Milliseconds = milliseconds(3_600_000)
  * Whatever fails, a refusal as well, is told and tried again.
  */
 export class StudyLink {
-  readonly #link: ParentLink
+  readonly #link: EdgeLink
   readonly #parent: Participant
   readonly #study: LinkedStudy
-  readonly #path: string
   #leaving = false
 
-  constructor(link: ParentLink, parent: Participant, study: LinkedStudy) {
+  constructor(link: EdgeLink, parent: Participant, study: LinkedStudy) {
     this.#link = link
     this.#parent = parent
     this.#study = study
-    this.#path = `/v1/studies/${study.id}/messages`
   }
 
   /** Runs until `leave`, or until the link is closed. */
@@ -50,18 +47,18 @@ export class StudyLink {
     const deadline = Date.now() + patience
     await this.#study.mailbox(this.#parent).drained(patience)
     const told = this.#link
-      .exchange({ method: "GET", path: `${this.#path}?after=${this.#study.taken(this.#parent)}&wait=0` })
+      .poll(this.#study.id, this.#study.taken(this.#parent), false)
       .catch(() => undefined)
     await Promise.race([told, sleep(Math.max(100, deadline - Date.now()), undefined, { ref: false })])
     this.#study.mailbox(this.#parent).close()
   }
 
   async #poll(): Promise<void> {
+    const { id } = this.#study
     while (!this.#leaving && !this.#link.closed)
       await this.#link.persistently(async () => {
-        const after = this.#study.taken(this.#parent)
-        const { body } = await this.#link.exchange({ method: "GET", path: `${this.#path}?after=${after}` })
-        const { first, envelopes } = decode(parcelCodec, body)
+        const parcel = await this.#link.poll(id, this.#study.taken(this.#parent), true)
+        const { first, envelopes } = decode(parcelCodec, parcel)
         if (envelopes.length > 0) await this.#study.take(this.#parent, first, envelopes)
       })
   }
@@ -76,32 +73,9 @@ export class StudyLink {
       }
       const parcel = encode(parcelCodec, { first, envelopes })
       await this.#link.persistently(async () => {
-        const taken = await (parcel.length <= CHUNK_BYTES
-          ? this.#send(parcel)
-          : this.#sendLarge(first, parcel))
-        this.#study.acknowledge(this.#parent, taken)
+        const receipt = await this.#link.post(this.#study.id, first, parcel)
+        this.#study.acknowledge(this.#parent, decode(receiptCodec, receipt).taken)
       })
     }
-  }
-
-  async #send(parcel: Uint8Array): Promise<number> {
-    const { body } = await this.#link.exchange({
-      method: "POST",
-      path: this.#path,
-      body: parcel,
-      type: PARCEL_TYPE,
-    })
-    return decode(receiptCodec, body).taken
-  }
-
-  /** Asks first whether the parent has it: its answer may have been lost on the way. */
-  async #sendLarge(first: number, parcel: Uint8Array): Promise<number> {
-    const taken = await this.#send(encode(parcelCodec, { first, envelopes: [] }))
-    if (taken >= first) return taken
-    return this.#link.oneUpload(async () => {
-      const digest = await upload(this.#link, parcel)
-      const { body } = await this.#link.exchange({ method: "POST", path: `${this.#path}?upload=${digest}` })
-      return decode(receiptCodec, body).taken
-    })
   }
 }

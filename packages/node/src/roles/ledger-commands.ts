@@ -1,0 +1,51 @@
+import { ConsiliumError } from "@consilium/base/errors"
+import { type LedgerEntry, ledgerHeadAfter } from "@consilium/federation/ledger-chain"
+import type { LocalPolicy } from "@consilium/federation/policy"
+import { z } from "zod"
+import { type AdminCommands, adminCommand } from "../admin/server.js"
+import { ledgerReading } from "../ledger-reading.js"
+import type { PrivacyLedger } from "../privacy-ledger.js"
+import { type FacilityMachine, newBeginning } from "./facility-machine.js"
+import type { Hosted, StudyHost } from "./study-host.js"
+
+const beginningSchema = z.strictObject({
+  by: z.string().trim().min(1).max(64),
+  reason: z.string().trim().min(1).max(1024),
+})
+
+/** What a running facility can be asked about its privacy ledger, and the way out when it is not whole. */
+export const ledgerCommands = (
+  name: string,
+  host: StudyHost<FacilityMachine>,
+  ledger: PrivacyLedger,
+  policy: LocalPolicy,
+): AdminCommands => {
+  const read = () => {
+    const studies = host.studies.map(({ study, runner, machine }) => ({
+      study,
+      state: runner.over ? ("over" as const) : ("running" as const),
+      round: machine.state.memory.last.round,
+    }))
+    return ledgerReading(name, ledger, studies, policy)
+  }
+  /** The study whose log holds the new beginning: one that goes on, if there is one. */
+  const recorder = (): Hosted<FacilityMachine> => {
+    const found = host.studies.filter(({ runner }) => !runner.over).at(-1) ?? host.studies.at(-1)
+    if (found === undefined) throw new ConsiliumError("admin/no-such-study", `${name} has no study yet.`)
+    return found
+  }
+  return {
+    ledger: adminCommand(z.strictObject({}), read),
+    "ledger-reset": adminCommand(beginningSchema, async ({ by, reason }) => {
+      const { runner } = recorder()
+      const place = await ledger.placeOfBeginning(runner.id)
+      const entry: LedgerEntry = { place, what: { type: "reset", by, reason } }
+      try {
+        await runner.post(newBeginning(entry))
+      } finally {
+        ledger.settled(runner.id)
+      }
+      return { ...read(), beganAt: ledgerHeadAfter(entry).seq }
+    }),
+  }
+}
