@@ -1,7 +1,7 @@
-// The bootstrap behind `npm run demo`, `npm test`, `npm run test:slow`, `npm run test:security` and `npm run build`: from
-// a fresh clone to a running program with nothing but Node.js and npm. Only built-in modules, and nothing newer than
+// The bootstrap behind `npm run demo`, `npm run example`, `npm test` and its kin, and `npm run build`: from a fresh clone to a running program with nothing but Node.js and npm. Only built-in modules, and nothing newer than
 // ES2019, so that an old Node reaches the sentence that says it is old.
 // biome-ignore-all lint/style/useNodejsImportProtocol: an old Node does not know the prefix
+import { readdirSync } from "fs"
 import { dirname, join } from "path"
 import { fileURLToPath } from "url"
 import { nodeProblem } from "../apps/cli/bin/node-version.js"
@@ -21,16 +21,30 @@ const COMMANDS = {
   build: null,
 }
 
+/** The folders of examples: `npm run example -- NAME` runs the main file of one. */
+const EXAMPLES = join(root, "examples")
+const exampleOf = (name) => {
+  const names = readdirSync(EXAMPLES).sort()
+  if (names.includes(name)) return [join(EXAMPLES, name, "main.mjs")]
+  say(
+    `${name === undefined ? "No example was named" : `"${name}" is no example`}.\n` +
+      `  usage: npm run example -- ${names.join("|")}`,
+  )
+  return null
+}
+
 const run = async (name, args) => {
   const problem = nodeProblem(process.versions.node)
   if (problem !== null) {
     say(problem)
     return 1
   }
-  if (!Object.keys(COMMANDS).includes(name)) {
+  const example = name === "example" ? exampleOf(args[0]) : undefined
+  if (example === null) return 2
+  if (example === undefined && !Object.keys(COMMANDS).includes(name)) {
     say(
       `${name === undefined ? "No command was given" : `"${name}" is no command`}.\n` +
-        `  usage: node scripts/run.mjs ${Object.keys(COMMANDS).join("|")} [arguments]`,
+        `  usage: node scripts/run.mjs ${Object.keys(COMMANDS).join("|")}|example [arguments]`,
     )
     return 2
   }
@@ -38,9 +52,9 @@ const run = async (name, args) => {
     const code = await prepare(root)
     if (code !== 0) return code
   }
-  const program = COMMANDS[name]
+  const program = example || COMMANDS[name]
   if (program === null) return 0
-  return runChild(process.execPath, program.concat(args), {
+  return runChild(process.execPath, program.concat(example ? args.slice(1) : args), {
     // the tests belong to this tree wherever the command is given; the demo writes where its user stands
     cwd: name === "demo" ? process.cwd() : root,
     stdio: "inherit",

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { type Outcome, readOutcomes } from "@consilium/node/roles/outcome"
-import { studyFolder } from "@consilium/node/roles/study-host"
+import { studyFolder } from "@consilium/node/roles/roster-shelf"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { works } from "../failures/full-disk.js"
 import { apiUrl, FACILITIES, layOutStudy, release, standsStill } from "../failures/held-study.js"
@@ -62,7 +62,7 @@ afterAll(async () => {
 describe.skipIf(!hasCurl)(
   `${hasCurl ? "" : "skipped: there is no curl: "}the literal curl against a study that runs`,
   () => {
-    it.each(["mpc", "differential"])(
+    it.each(["mpc", "differential", "homomorphic", "combined"])(
       "%s: 202 with the study's id, and the same processes train it to its end",
       async (kind) => {
         const { status, type, body } = await curl(kind)
@@ -83,27 +83,18 @@ describe.skipIf(!hasCurl)(
           readonly marks: readonly string[]
           readonly privacy: readonly { readonly epsilon: number | null; readonly delta: number | null }[]
         }
-        // nothing but a sum of secret-shared updates is opened, and its secrets follow from no seed
-        expect(view.protection).toBe("shamir")
+        // nothing but a sum of shared or encrypted updates is opened, and its secrets follow from no seed
+        expect(view.protection).toBe(kind === "mpc" || kind === "differential" ? "shamir" : "ckks")
         expect(view.marks).not.toContain("insecure-seed")
         expect(view.privacy).toHaveLength(FACILITIES.length)
         for (const { epsilon, delta } of view.privacy)
-          if (kind === "differential") {
+          if (kind === "differential" || kind === "combined") {
             expect(epsilon).toBeGreaterThan(0)
             expect(epsilon).toBeLessThanOrEqual(1)
             expect(delta).toBe(1e-5)
           } else expect([epsilon, delta]).toEqual([null, null])
       },
     )
-
-    it.each(["homomorphic", "combined"])("%s: 501, and what is missing", async (kind) => {
-      const { status, type, body } = await curl(kind)
-      expect(status).toBe(501)
-      expect(type).toContain("application/problem+json")
-      expect(body).toMatchObject({ title: "api/not-available", status: 501 })
-      expect(body.detail).toContain("sums under threshold homomorphic encryption")
-      expect(body.remedy).toEqual(expect.stringMatching(/\w/))
-    })
 
     it("something else: 400, and what it takes", async () => {
       const { status, body } = await curl("none at all")

@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { approvalsCommands } from "./commands/approvals-command.js"
 import { auditCommands } from "./commands/audit-command.js"
 import { benchCommands } from "./commands/bench-command.js"
+import { dataCommands } from "./commands/data-command.js"
 import { doctorCommands } from "./commands/doctor-command.js"
 import { membersCommands } from "./commands/members-command.js"
 import { modelCommands } from "./commands/model-command.js"
@@ -202,6 +203,7 @@ export const commandLine = (): Command => {
   membersCommands(program)
   auditCommands(program)
   privacyCommands(program)
+  dataCommands(program)
   doctorCommands(program)
   benchCommands(program)
   for (const command of everyCommand(program)) command.exitOverride()

@@ -565,7 +565,8 @@ const refuse = (
   error: ConsiliumError,
 ): FacilityStep => {
   const about = event.from.id
-  const { round, attempt } = event.message.type === "announce" ? event.message.spec : state.memory.last
+  const under = "attempt" in state ? state.attempt.spec : state.memory.last
+  const { round, attempt } = event.message.type === "announce" ? event.message.spec : under
   const evidence = sha256(encode(messageCodec, event.message))
   const kept = event.from.role === "leader" ? stillSeen(context, state, event.message) : state
   const reason = shortened(error.message)

@@ -1,5 +1,6 @@
 import { toHex } from "@consilium/base/bytes"
 import { describe, expect, it } from "vitest"
+import type { StudyData } from "../src/data-plan.js"
 import type { Subgroup } from "../src/reporting.js"
 import {
   checkStudy,
@@ -23,6 +24,12 @@ import { withPrivacy } from "./private-study.js"
 
 const refusal = (changes: StudyChanges, facilities = 4): string =>
   textOf(() => checkStudy(testStudy(4, changes), facilities))
+const PREPARED: StudyData = {
+  schema: "cardiovascular",
+  schemaDigest: new Uint8Array(32).fill(5),
+  missing: "impute",
+  constants: [{ type: "number", column: "a", value: 1 }],
+}
 const accepted = (changes: StudyChanges, facilities = 4): void =>
   expect(checkStudy(testStudy(facilities, changes), facilities)).toBeUndefined()
 
@@ -253,6 +260,39 @@ describe("the numbers of a study", () => {
   })
 })
 
+describe("a preparation of tables that cannot work is refused", () => {
+  const refusedData = (changes: Partial<StudyData>): string => refusal({ data: { ...PREPARED, ...changes } })
+
+  it("without a schema", () => {
+    expect(refusedData({ schema: "" })).toMatchInlineSnapshot(`
+      "round/bad-study: The study names no schema for its tables.
+        remedy: Set data.schema to the schema that facilities read their files under.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+  })
+  it("constants for rows that are left out", () => {
+    expect(refusedData({ missing: "drop" })).toMatchInlineSnapshot(`
+      "round/bad-study: 1 constants are declared for missing values, but rows that lack one are left out.
+        remedy: Remove data.constants, or set data.missing to impute or indicator.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+  })
+  it("two constants for a column", () => {
+    expect(
+      refusedData({ constants: [...PREPARED.constants, { type: "code", column: "a", code: "x" }] }),
+    ).toMatchInlineSnapshot(`
+      "round/bad-study: Two constants are declared for the column a.
+        remedy: Declare one constant for every column that may be missing.
+        see: docs/reference/errors.md#roundbad-study"
+    `)
+  })
+  it("and what can work is not", () => {
+    accepted({ data: PREPARED })
+    accepted({ data: { ...PREPARED, missing: "indicator" } })
+    accepted({ data: { ...PREPARED, missing: "drop", constants: [] } })
+  })
+})
+
 describe("the digests of a study", () => {
   const base = testStudy()
   const changed: readonly (readonly [string, StudyChanges, boolean])[] = [
@@ -265,6 +305,8 @@ describe("the digests of a study", () => {
     ["list of groups", { reporting: { subgroups: [{ feature: "a", cuts: [50], names: [] }] } }, false],
     ["clip norm", { quantisation: { clipNorm: 0.5 } }, true],
     ["smallest cohort", { cohort: { minCohort: 4 } }, true],
+    ["preparation", { data: PREPARED }, true],
+    ["constant", { data: { ...PREPARED, constants: [{ type: "number", column: "a", value: 2 }] } }, true],
     ["protection", { protection: "plain" }, false],
     ["deadline", { deadlines: { answer: 1 } }, false],
     ["rounds", { rounds: 9 }, false],
@@ -310,7 +352,7 @@ describe("the digests of a study", () => {
   })
 
   it("a study is read back as it was written", () => {
-    const study: Study = testStudy(4, { insecureSeed: null })
+    const study: Study = testStudy(4, { insecureSeed: null, data: PREPARED })
     expect(decodeStudy(encodeStudy(study))).toEqual(study)
     expect(codeOf(() => decodeStudy(encodeStudy(study).slice(1)))).toMatch(/^encoding\//)
   })

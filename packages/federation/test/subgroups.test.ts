@@ -157,7 +157,7 @@ describe("a study that declares groups", () => {
     outcome = runStudy(options())
   })
 
-  it("gets each facility's figures with its final report, small groups hidden", () => {
+  it("[S29] gets each facility's figures with its final report, small groups hidden", () => {
     const reports = reportsOf(outcome)
     expect(reports.get("clinic-1")?.map((groups) => groups.length)).toEqual([2, 3])
     expect(reports.get("clinic-3")?.[0]).toEqual([null, null])

@@ -5,14 +5,15 @@ import { insecureSeededRandom } from "@consilium/base/testing"
 import { expect } from "vitest"
 import type { RoundSpec } from "../src/messages.js"
 import { Directory } from "../src/roster.js"
-import { openingThreshold, type Protection, type Study, studyDigest } from "../src/study.js"
+import { openingThreshold, PROTECTIONS, type Protection, type Study, studyDigest } from "../src/study.js"
 import type { EpochKeys } from "../src/sums/facility/epoch-keys.js"
 import type { FacilityScheme, OwnSide, ProtectedUpdate } from "../src/sums/facility/facility-scheme.js"
 import { facilitySchemeOf } from "../src/sums/facility/schemes.js"
+import { maskedParameters, thresholdParameters } from "../src/sums/lattice-parameters.js"
 import { protectionOf } from "../src/sums/protections.js"
 import type { PartialOpening, SecureSum, SumRequest, SumSetting } from "../src/sums/secure-sum.js"
 import { epochKeysOf } from "./epoch-keys.js"
-import { rosterOf, type StudyChanges, testStudy } from "./members.js"
+import { facilityNames, rosterOf, type StudyChanges, testStudy } from "./members.js"
 import { ownSideOf, settingOf } from "./sum-parties.js"
 
 /** A study among facilities that hold its keys, about to add up. */
@@ -29,6 +30,10 @@ export interface SumScene {
   /** Keys of the epoch by facility, where the protection has any. */
   readonly keys: ReadonlyMap<string, EpochKeys>
 }
+
+/** The protections that have something. */
+export const those = (which: (protection: Protection) => boolean): readonly Protection[] =>
+  PROTECTIONS.filter(which)
 
 const scenes = new Map<string, SumScene>()
 
@@ -76,6 +81,10 @@ export const sumScene = (
   return scene
 }
 
+/** The parameters of a protection in a lattice. */
+export const parametersOf = ({ sum, setting }: SumScene) =>
+  sum.keyed ? thresholdParameters(setting) : maskedParameters(setting)
+
 /** The same facilities with the same keys in another attempt. */
 export const anotherAttempt = (scene: SumScene, change: Partial<RoundSpec>): SumScene => {
   const spec = { ...scene.spec, ...change }
@@ -84,6 +93,23 @@ export const anotherAttempt = (scene: SumScene, change: Partial<RoundSpec>): Sum
 
 export const sideOf = ({ keys }: Pick<SumScene, "keys">, name: string): OwnSide =>
   ownSideOf(name, keys.get(name) ?? null)
+
+/** The settings that a payload, a part or an answer of one attempt must not fit. */
+export const otherSettings = ({
+  study,
+  directory,
+  spec,
+}: Pick<SumScene, "study" | "directory" | "spec">): ReadonlyMap<string, SumSetting> => {
+  const changed = (change: Partial<RoundSpec>) => settingOf(study, directory, { ...spec, ...change })
+  const other = { ...study, nonce: new Uint8Array(32).fill(8) }
+  return new Map([
+    ["epoch", changed({ epoch: spec.epoch + 1 })],
+    ["attempt", changed({ attempt: 2 })],
+    ["round", changed({ round: 2 })],
+    ["model", changed({ model: new Uint8Array(32).fill(9) })],
+    ["study", settingOf(other, directory, { ...spec, study: studyDigest(other) })],
+  ])
+}
 
 /** The stream from which a facility protects its update. */
 export const protectionStream = (name: string, seed = 1): RandomSource =>
@@ -182,7 +208,7 @@ export const combined = (
 /** Digests of what leaves a facility and what stays: easier to compare than the bytes. */
 export const digestsOfUpdate = ({ payload, parts, own }: ProtectedUpdate): readonly string[] =>
   [...(payload ? [payload] : []), ...parts.map(({ sealed }) => sealed), ...(own ? [own] : [])].map(digestOf)
-const digestOf = (bytes: Uint8Array): string => toHex(sha256(bytes))
+export const digestOf = (bytes: Uint8Array): string => toHex(sha256(bytes))
 
 /** Digests of everything that was sent for a sum. */
 export const digestsOf = ({ updates, regions }: Sent, { partials }: Answered): readonly string[] => [
@@ -198,7 +224,7 @@ export const wholeSum = (
   openers?: readonly string[],
 ): readonly bigint[] => {
   const sent = protectAll(scene, updates)
-  return [...combined(scene, sent, answerAll(scene, sent, openers))].map(BigInt)
+  return asIntegers(combined(scene, sent, answerAll(scene, sent, openers)))
 }
 
 /** The sum by hand. */
@@ -206,6 +232,15 @@ export const obviousSum = (updates: ReadonlyMap<string, Int32Array>, length: num
   Array.from({ length }, (_, j) => [...updates.values()].reduce((sum, u) => sum + BigInt(u[j] as number), 0n))
 
 type Make = (length: number, bound: number, facility: number, random: RandomSource) => Int32Array
+/** Five facilities. */
+export const NAMES: readonly string[] = facilityNames(5)
+export const without = (name: string): readonly string[] => NAMES.filter((other) => other !== name)
+
+export const asIntegers = (sum: Float64Array): readonly bigint[] => [...sum].map(BigInt)
+
+/** The ways of spoiling bytes that their length gives away. */
+export const OTHER_LENGTH = /cut|more|empty/
+
 const MAKES = {
   random: (length, bound, _, random) =>
     Int32Array.from({ length }, () => uniformBelow(random, 2 * bound + 1) - bound),

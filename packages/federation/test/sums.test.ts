@@ -1,57 +1,44 @@
 import { toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
-import { ConsiliumError } from "@consilium/base/errors"
-import { hash } from "@consilium/base/hash"
-import { MaskedPublicSum } from "@consilium/lattice/masked/public-masked-sum"
 import { describe, expect, it } from "vitest"
-import { type RoundSpec, specDigest } from "../src/messages.js"
-import { isKeyed, isLattice, type Protection, protectionCodec, valueBound } from "../src/study.js"
-import { seal } from "../src/suite.js"
-import { maskedParameters, sumContextOf, thresholdParameters } from "../src/sums/lattice-parameters.js"
-import { protectionOf } from "../src/sums/protections.js"
-import type { PartialOpening, SumSetting } from "../src/sums/secure-sum.js"
-import { epochKeysOf } from "./epoch-keys.js"
-import { codeOf, errorOf } from "./errors.js"
-import { facilityNames, spoiled, suite, testStudy } from "./members.js"
-import { ownSideOf, settingOf } from "./sum-parties.js"
 import {
-  anotherAttempt,
+  isKeyed,
+  isLattice,
+  PROTECTIONS,
+  type Protection,
+  protectionCodec,
+  valueBound,
+} from "../src/study.js"
+import type { ProtectedUpdate } from "../src/sums/facility/facility-scheme.js"
+import { protectionOf } from "../src/sums/protections.js"
+import type { SumSetting } from "../src/sums/secure-sum.js"
+import { codeOf, errorOf } from "./errors.js"
+import { facilityNames, spoiled } from "./members.js"
+import {
   answerAll,
-  CHALLENGE,
+  asIntegers,
   combined,
-  firstOf,
+  digestOf,
+  digestsOf,
+  digestsOfUpdate,
   KINDS,
+  NAMES,
+  OTHER_LENGTH,
   obviousSum,
+  otherSettings,
+  parametersOf,
   protectAll,
   protectionStream,
-  type SumScene,
   sideOf,
   sumScene,
+  those,
   updatesOf,
   wholeSum,
+  without,
 } from "./sum-runs.js"
 
-/** Every protection there is; the table fails to compile when one is missing. */
-const PROTECTIONS = Object.keys({
-  plain: true,
-  shamir: true,
-  ckks: true,
-  bfv: true,
-  masked: true,
-} satisfies Record<Protection, true>) as readonly Protection[]
-const those = (which: (protection: Protection) => boolean): readonly Protection[] => PROTECTIONS.filter(which)
-
-const NAMES = facilityNames(5)
-const without = (name: string): readonly string[] => NAMES.filter((other) => other !== name)
-const asIntegers = (sum: Float64Array): readonly bigint[] => [...sum].map(BigInt)
 const wrongLength = (protection: Protection): string =>
   isLattice({ protection }) ? "lattice/bad-polynomial" : "sharing/wrong-length"
-/** Spoiled bytes whose length gives them away. */
-const OTHER_LENGTH = /cut|more|empty/
-
-/** The parameters of a protection in a lattice. */
-const parametersOf = ({ sum, setting }: SumScene) =>
-  sum.keyed ? thresholdParameters(setting) : maskedParameters(setting)
 
 /** Values of one polynomial; where there are no polynomials, of one of the most common degree. */
 const polynomialOf = (protection: Protection): number =>
@@ -93,14 +80,14 @@ describe.each(PROTECTIONS)("%s", (protection) => {
   const expected = obviousSum(updates, 15)
   const sent = protectAll(scene, updates)
   const answered = answerAll(scene, sent)
-  const opened = (): readonly bigint[] => asIntegers(combined(scene, sent, answered))
 
   const lattice = isLattice({ protection })
   const polynomial = polynomialOf(protection)
   const edges = [polynomial - 1, polynomial, polynomial + 1]
   // 4097 values, one more than a study has features, are in two lanes or in several polynomials
   const lengths = [...new Set([1, 2, ...edges, 4095, 4096, 4097])]
-  const kindsOf = (length: number) => (length > 2049 && !sum.keyed ? (["random", "opposite"] as const) : KINDS)
+  const kindsOf = (length: number) =>
+    length > 2049 && !sum.keyed ? (["random", "opposite"] as const) : KINDS
 
   it.each(lengths.flatMap((length) => kindsOf(length).map((kind) => [length, kind] as const)))(
     "adds %d values exactly: %s",
@@ -194,3 +181,95 @@ describe.each(PROTECTIONS)("%s", (protection) => {
       expect(sizes(new Int32Array(15).fill(fill))).toEqual(sizes(updates.get("clinic-1") as Int32Array))
   })
 })
+
+describe.each(those((protection) => protectionOf({ protection }).added !== null))(
+  "%s, which is added on the way",
+  (protection) => {
+    const scene = sumScene(protection, 5, 15)
+    const { setting, sum } = scene
+    const updates = updatesOf(NAMES, 15, "random")
+    const sent = protectAll(scene, updates)
+    const answered = answerAll(scene, sent)
+    const payloads = [...sent.updates.values()].map(({ payload }) => payload as Uint8Array)
+    const [first, ...others] = payloads as [Uint8Array, ...Uint8Array[]]
+    const readable = protection === "plain"
+    // readable integers carry no check: parents compare them with the digest that their facility has signed
+    const noticed = [...spoiled(first).keys()].filter((how) => !readable || OTHER_LENGTH.test(how))
+
+    it.each(noticed)("refuses a payload or a sum that is %s, and changes nothing", (how) => {
+      const wrong = spoiled(first).get(how) as Uint8Array
+      const given = [wrong, ...others, ...sent.regions]
+      const before = given.map(digestOf)
+      const code = readable ? "sharing/wrong-length" : "lattice/malformed"
+      expect(codeOf(() => sum.added?.add(setting, [...others, wrong]))).toBe(code)
+      expect(codeOf(() => sum.added?.add(setting, [wrong, ...others]))).toBe(code)
+      const [, ...regions] = sent.regions
+      expect(codeOf(() => combined(scene, { regions: [wrong, ...regions] }, answered))).toBe(code)
+      expect(given.map(digestOf)).toEqual(before)
+      expect(asIntegers(combined(scene, sent, answered))).toEqual(obviousSum(updates, 15))
+    })
+
+    it("adds sums as it adds updates, whatever the tree", () => {
+      const { added } = sum
+      if (added === null) throw new Error("This protection is added.")
+      const flat = added.add(setting, payloads)
+      const chain = payloads.reduce(
+        (sums, payload) => added.add(setting, [sums, payload]),
+        added.add(setting, []),
+      )
+      expect(toHex(chain)).toBe(toHex(flat))
+      expect(toHex(added.add(setting, sent.regions))).toBe(toHex(flat))
+      expect(asIntegers(combined(scene, { regions: [flat] }, answered))).toEqual(obviousSum(updates, 15))
+    })
+
+    if (readable)
+      it("refuses a sum beyond 32 bits instead of turning it over", () => {
+        const most = new Uint8Array(first.length)
+        new DataView(most.buffer).setInt32(0, 2 ** 31 - 1, true)
+        const one = new Uint8Array(first.length)
+        one[0] = 1
+        expect(codeOf(() => sum.added?.add(setting, [most, one]))).toBe("sharing/overflow")
+        expect(codeOf(() => combined(scene, { regions: [most, one] }, answered))).toBe("sharing/overflow")
+      })
+    else {
+      it.each([...otherSettings(scene).keys()])("refuses what is of another %s", (what) => {
+        const other = otherSettings(scene).get(what) as SumSetting
+        expect(codeOf(() => sum.added?.add(other, [first]))).toBe("lattice/other-sum")
+        expect(codeOf(() => sum.combine(other, answered.request, sent.regions, answered.partials))).toBe(
+          "lattice/other-sum",
+        )
+      })
+
+      it("refuses what is no update: an answer, or the bytes of another protection", () => {
+        const foreign = [...those((other) => isLattice({ protection: other }) && other !== protection)].map(
+          (other) => protectAll(sumScene(other, 5, 15), updates).regions[0] as Uint8Array,
+        )
+        for (const wrong of [answered.partials[0]?.opening as Uint8Array, ...foreign])
+          expect(codeOf(() => sum.added?.add(setting, [first, wrong]))).toBe(
+            wrong.length === first.length ? "lattice/other-sum" : "lattice/malformed",
+          )
+      })
+
+      it("refuses a value beyond the study's bound, without naming it", () => {
+        const values = new Int32Array(15)
+        values[7] = valueBound(scene.study) + 1
+        const refusal = errorOf(() =>
+          scene.scheme.protect(setting, sideOf(scene, "clinic-1"), values, protectionStream("clinic-1")),
+        )
+        expect(refusal.code).toBe("lattice/out-of-range")
+        expect(refusal.message).not.toContain("32768")
+      })
+
+      it("does not open a sum over other facilities than those answered for", () => {
+        const fewer = { regions: [sum.added?.add(setting, others) as Uint8Array] }
+        expect(codeOf(() => combined(scene, fewer, answered))).toMatch(
+          /^lattice\/(bad-opening|out-of-range)$/,
+        )
+        const twice = { regions: [...sent.regions, first] }
+        expect(codeOf(() => combined(scene, twice, answered))).toMatch(
+          /^lattice\/(bad-opening|out-of-range)$/,
+        )
+      })
+    }
+  },
+)

@@ -161,7 +161,7 @@ describe("one grouping", () => {
   })
 
   // what an attacker with the total and all shown groups, who knows this very rule, can still believe of a hidden group
-  it("nothing that is shown, nor which groups are hidden, tells how large a hidden group is", () => {
+  it("[S29] nothing that is shown, nor which groups are hidden, tells how large a hidden group is", () => {
     const count = fc.integer({ min: 0, max: 9 })
     const table = fc.array(fc.tuple(count, count), { minLength: 2, maxLength: 4 })
     let hiddenOnes = 0
@@ -322,7 +322,7 @@ describe("several groupings", () => {
     expect(attack(kinds, shownOf(kinds, [2, 3]))).toEqual([])
   })
 
-  it("no small group and no small combination follows from what is shown, by exact linear algebra", () => {
+  it("[S29] no small group and no small combination follows from what is shown, by exact linear algebra", () => {
     const sizes = fc.array(fc.integer({ min: 2, max: 4 }), { minLength: 2, maxLength: 3 })
     const count = fc.oneof(fc.integer({ min: 0, max: 6 }), fc.integer({ min: 5, max: 30 }))
     const tables = sizes.chain((of) =>

@@ -29,7 +29,7 @@ const until = (words: readonly string[]): Until | null => {
 
 const EXAMPLE = "\nExample:\n  consilium study"
 
-/** `consilium study start`, `list`, `status`, `wait` and `stop`. */
+/** `consilium study start`, `list`, `status`, `wait`, `stop` and `compare`. */
 export const studyCommands = (program: Command): void => {
   const study = program.command("study").description("plan, start, follow, stop and compare studies")
   const start = toLeader(study, "start", "start a study among the participants present")
@@ -101,4 +101,19 @@ export const studyCommands = (program: Command): void => {
       stop.error("error: give --leader URL, or --config leader.yaml")
     await (await import("./study-stop.js")).studyStop(options)
   })
+  study
+    .command("compare")
+    .description(
+      "finished studies side by side: figures, bytes, seconds, epsilon, and whether they can be compared",
+    )
+    .argument("[studies...]", "names or ids, with --leader or --config; else folders that hold outcome.json")
+    .addOption(
+      new Option("--leader <url>", "the leader's API, such as http://127.0.0.1:8001").conflicts("config"),
+    )
+    .option("--config <file>", "or leader.yaml: studies in its data folder, all if none is named")
+    .option("--token-file <file>", "file with the API token, for its owner only; not needed on loopback")
+    .option("--ca <file>", "PEM file of the certificate authority of an https leader")
+    .addOption(format())
+    .addHelpText("after", `${EXAMPLE} compare heart heart-mpc-2 --config study/leader/local/leader.yaml`)
+    .action(async (studies, options) => (await import("./study-compare.js")).studyCompare(studies, options))
 }

@@ -20,7 +20,7 @@ const groupText = (
   const hiding = facilities.flatMap(({ facility, figures }) => (figures === null ? [facility] : []))
   const names = hiding.length <= most ? hiding.join(", ") : `${hiding.length} facilities`
   return [
-    all === null ? `  ${label.padEnd(34)} hidden for all as one` : line(`${label}, all`, all),
+    all === null ? `  ${label.padEnd(34)} hidden for all together` : line(`${label}, all`, all),
     ...shown.slice(0, most).map(({ facility, figures }) => line(`  ${facility}`, figures)),
     ...(hiding.length > 0 ? [`    hidden by ${names}`] : []),
   ]
@@ -34,7 +34,7 @@ export const subgroupText = (subgroups: readonly SubgroupView[], most: number): 
     "",
     "How well it does for groups          accuracy balanced AUC       rows    ill",
     ...told.flatMap(({ feature, groups }) => groups.flatMap((group) => groupText(feature, group, most))),
-    `  (a group of fewer than ${SMALL_CELL} ill or ${SMALL_CELL} well patients is hidden, with what would give it away; of all as one: means`,
+    `  (a group of fewer than ${SMALL_CELL} ill or ${SMALL_CELL} well patients is hidden, with what would give it away; of all together: means`,
     "  weighted by rows)",
   ]
 }
