@@ -33,12 +33,21 @@ const PATIENCE = 60_000
 /** A simulated study in a folder of its own, whose processes are started, watched and stopped one by one. */
 export class StudyRun {
   readonly layout: DemoLayout
-  readonly study: Study
+  #study: Study
   readonly #running = new Map<string, Running>()
 
   private constructor(layout: DemoLayout, study: Study) {
     this.layout = layout
-    this.study = study
+    this.#study = study
+  }
+
+  get study(): Study {
+    return this.#study
+  }
+
+  /** Takes the study from its file again, after a change to it. */
+  async reread(): Promise<void> {
+    this.#study = studyOf(await readConfig(studyFileSchema, join(this.folder, "study.yaml")))
   }
 
   static async layOut(
