@@ -51,10 +51,11 @@ export class StudyRun {
   }
 
   static async layOut(
-    plan: Pick<DemoPlan, "facilities" | "fogs" | "rounds" | "seed" | "protection">,
+    plan: Pick<DemoPlan, "facilities" | "fogs" | "rounds" | "seed" | "protection"> &
+      Partial<Pick<DemoPlan, "epsilon">>,
   ): Promise<StudyRun> {
     const layout = await layOut(temporaryFolder(), {
-      study: "simulated",
+      study: "synthetic-heart",
       data: null,
       strategy: "fedyogi",
       learningRate: undefined,

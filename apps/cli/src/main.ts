@@ -6,11 +6,14 @@ import { auditCommands } from "./commands/audit-command.js"
 import { benchCommands } from "./commands/bench-command.js"
 import { dataCommands } from "./commands/data-command.js"
 import { doctorCommands } from "./commands/doctor-command.js"
+import { keysCommands } from "./commands/keys-command.js"
 import { membersCommands } from "./commands/members-command.js"
 import { modelCommands } from "./commands/model-command.js"
 import { EndWith } from "./commands/printed.js"
+import { privacyLedgerCommand } from "./commands/privacy-ledger-command.js"
 import { statusCommands } from "./commands/status-command.js"
 import { studyCommands } from "./commands/study-command.js"
+import { SUBJECTS } from "./demo/subjects.js"
 
 /** The version in package.json; a test keeps them equal. */
 export const VERSION = "0.1.0"
@@ -66,7 +69,9 @@ const anyNumber = (text: string): number => {
 }
 
 const privacyCommands = (program: Command): void => {
-  const privacy = program.command("privacy").description("what differential privacy costs, without any data")
+  const privacy = program
+    .command("privacy")
+    .description("what differential privacy costs, and what a facility has spent")
   const accountant = () =>
     new Option("--accountant <name>", "rdp (fast) or pld (tight, slower)")
       .choices(["rdp", "pld"])
@@ -113,6 +118,7 @@ const privacyCommands = (program: Command): void => {
         "  consilium privacy calibrate --mechanism gaussian --sensitivity 1 --epsilon 1 --delta 1e-5",
     )
     .action(async (options) => (await import("./commands/privacy.js")).privacyCalibrate(options))
+  privacyLedgerCommand(privacy)
 }
 
 /** The whole command line, before it is given any words. */
@@ -125,9 +131,7 @@ export const commandLine = (): Command => {
   program
     .command("demo")
     .description("run a whole study on this machine, in real processes, and report")
-    .addOption(
-      new Option("--study <name>", "what to train on").choices(["simulated", "heart"]).default("simulated"),
-    )
+    .addOption(new Option("--study <name>", "what to train on").choices(SUBJECTS).default("simulated"))
     .option("--data <dir>", "folder with the four processed UCI heart files (for --study heart)")
     .option("--facilities <n>", "facilities in all (simulated: 6; heart: the four centres)", wholeNumber(3))
     .option(
@@ -164,8 +168,7 @@ export const commandLine = (): Command => {
     )
     .option(
       "--privacy <off|epsilon>",
-      "differential privacy: the most that each facility may spend, at delta 1e-5",
-      "off",
+      "differential privacy: the most that each facility may spend, at delta 1e-5 (simulated: 8; others: off)",
     )
     .option("--in-process", "everybody in one process, up to 1,000 facilities: the same protocol, no network")
     .option(
@@ -201,6 +204,7 @@ export const commandLine = (): Command => {
   statusCommands(program)
   approvalsCommands(program)
   membersCommands(program)
+  keysCommands(program)
   auditCommands(program)
   privacyCommands(program)
   dataCommands(program)

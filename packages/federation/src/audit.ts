@@ -4,6 +4,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { decodeModel, parameterHash } from "@consilium/learning/model-file"
 import { applyUpdate, type ServerState, startServer } from "@consilium/learning/server-optimiser"
 import { GivenHeads } from "./audit-heads.js"
+import { AuditLedgers } from "./audit-ledgers.js"
 import { checkCertificate, checkCosigned, headOfCertificate, sameProposal } from "./cosigned.js"
 import { ROTATION_ASKED } from "./leader-keys.js"
 import { RELEASED, releaseCodec } from "./leader-release.js"
@@ -128,6 +129,7 @@ export class LogAudit {
   readonly #study: Study
   readonly #digest: Uint8Array
   readonly #given: GivenHeads
+  readonly #ledgers: AuditLedgers
   #head: LogHead
   #directory: Directory
   #parameters: Float64Array
@@ -164,6 +166,7 @@ export class LogAudit {
     this.#digest = digest
     this.#head = emptyHead(digest)
     this.#directory = directory
+    this.#ledgers = new AuditLedgers(study)
     this.#parameters = initialModel(study)
     this.#server = startServer(serverOptimiserOf(study), parameterCount(study))
     this.#given = new GivenHeads(subject, subject.heads ?? [], subject.rosters ?? [])
@@ -257,6 +260,7 @@ export class LogAudit {
     if (message.type !== type) throw failure(seq, `a ${message.type} is logged as ${type}`)
     if (!equalBytes(envelope.study, this.#digest) || !equalBytes(envelope.to, this.#directory.leader.id))
       throw failure(seq, `a ${type} was not sent to this study's leader`)
+    this.#ledgers.heard(message)
     if (message.type !== "final-report" || message.head === null) return
     const head = this.#final?.head
     if (
@@ -365,6 +369,8 @@ export class LogAudit {
           this.#beginEpoch(proposal, attempt.before)
           return
         }
+        const wrong = this.#ledgers.certified(this.#directory, proposal.cohort)
+        if (wrong !== null) throw failure(seq, wrong)
         this.#checkOpeners(seq, proposal, signatures, openers)
         this.#attempt = { ...attempt, certified: proposal }
         return
@@ -429,6 +435,7 @@ export class LogAudit {
     const epoch = isKeyed(this.#study) ? this.#epoch?.epoch : 0
     if (spec.epoch !== epoch || (this.#epoch !== null && !equalBytes(roster, this.#epoch.roster)))
       throw failure(seq, `a round is announced under the keys of epoch ${spec.epoch}, which are not in use`)
+    this.#ledgers.announced()
     this.#due = null
     this.#attempt = {
       spec,

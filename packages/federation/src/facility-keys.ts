@@ -4,11 +4,9 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { headOfCertificate } from "./cosigned.js"
 import {
   checkCohortSize,
-  headOfProposal,
   ownSideOf,
   settingOf,
   toLeader,
-  withHead,
   withoutKeys,
 } from "./facility-rules.js"
 import type {
@@ -46,6 +44,15 @@ export const checkCeremony = ({ study }: FacilityContext, spec: RoundSpec, lastE
     throw new ConsiliumError(
       "round/unexpected",
       "A key ceremony names a model, which it has nothing to do with.",
+    )
+}
+
+/** Refuses a round under the keys of an epoch that another has followed, or was to follow: no leader goes back to them. */
+export const checkEpoch = ({ epoch, round }: RoundSpec, lastEpoch: number): void => {
+  if (epoch < lastEpoch)
+    throw new ConsiliumError(
+      "keys/other-epoch",
+      `Round ${round} was announced under the keys of epoch ${epoch} after a ceremony for epoch ${lastEpoch}.`,
     )
 }
 
@@ -140,8 +147,7 @@ export const onKeyCertificate = (
   at: number,
 ): FacilityStep => {
   const { spec, digest: specDigest } = state.attempt
-  const seen = signed ?? withHead(state, headOfProposal(proposal))
-  const before = withoutKeys(seen.memory)
+  const before = withoutKeys((signed ?? state).memory)
   const dealt = signed?.mine ?? null
   const keys =
     signed === null || dealt === null || signed.challenge === null

@@ -8,6 +8,7 @@ import {
   checkCohortSize,
   checkedSubmissions,
   checkMembers,
+  checkOneSpec,
   checkOwnDigest,
   headOfProposal,
   isEarlier,
@@ -58,6 +59,7 @@ export const onPropose = (
   message: MessageOf<"propose">,
 ): FacilityStep => {
   const { proposal } = message
+  checkOneSpec(state, proposal.spec)
   if (proposal.spec.purpose === "update" && isEarlier(proposal.spec, state.memory.last))
     throw new ConsiliumError("round/stale", "A list to be certified is of an attempt that is over.")
   const grown = withHead(state, headOfProposal(proposal))
@@ -100,11 +102,8 @@ const accept = (
     state.phase === "checked" ? state.listed : checkedSubmissions(context, state.attempt, submissions)
   checkMembers(proposal.cohort, listed)
   checkCohortSize(context, proposal.cohort.length)
-  checkOwnDigest(
-    context,
-    "mine" in state ? state.mine : null,
-    new Map([...listed].filter(([id]) => proposal.cohort.some((m) => toHex(m.facility) === id))),
-  )
+  if (proposal.cohort.some(({ facility }) => equalBytes(facility, context.me.id)))
+    checkOwnDigest(context, "mine" in state ? state.mine : null, listed)
   const facilities = proposal.cohort.map((member) => member.facility)
   if (spec.purpose === "update")
     checkRedone(state.memory.opened, proposal.spec.model, facilities, smallestCohort(context))
@@ -159,6 +158,7 @@ export const onCertificate = (
   at: number,
 ): FacilityStep => {
   const { proposal, signatures, openers } = message
+  checkOneSpec(state, proposal.spec)
   if (!("attempt" in state) || !equalBytes(state.attempt.digest, specDigest(proposal.spec)))
     throw new ConsiliumError("round/stale", "A certificate is not of the attempt under way.")
   checkCertificate(context.suite, context.study, context.directory, proposal, signatures)

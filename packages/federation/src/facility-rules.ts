@@ -16,7 +16,9 @@ import {
   type Cohort,
   type Message,
   type Proposal,
+  type RoundSpec,
   type SignedSubmission,
+  specDigest,
   submissionDigest,
   submissionMessage,
 } from "./messages.js"
@@ -95,6 +97,21 @@ export const isOpened = ({ opened }: Memory, model: Uint8Array, { id }: Particip
   opened.some(
     (past) => equalBytes(past.model, model) && past.facilities.some((facility) => equalBytes(facility, id)),
   )
+
+/** Refuses a second specification for the attempt under way: a leader that names one has said two things. */
+export const checkOneSpec = (state: FacilityState, spec: RoundSpec): void => {
+  if (!("attempt" in state)) return
+  const { attempt } = state
+  const { purpose, epoch, round, attempt: number } = attempt.spec
+  const same =
+    spec.purpose === purpose &&
+    (purpose === "keys" ? spec.epoch === epoch : spec.round === round && spec.attempt === number)
+  if (same && !equalBytes(attempt.digest, specDigest(spec)))
+    throw new ConsiliumError(
+      "round/equivocation",
+      `The leader gave ${purpose === "keys" ? `the key ceremony of epoch ${epoch}` : `round ${round}, attempt ${number}`} a second specification.`,
+    )
+}
 
 /** Whether one attempt comes before another. */
 export const isEarlier = (a: Memory["last"], b: Memory["last"]): boolean =>

@@ -5,10 +5,11 @@ import { sha256 } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
 import { chargeFor, ledgerEntryOf } from "./charge.js"
 import { checkCertificate, checkCosigned } from "./cosigned.js"
-import { checkCeremony, onKeyTest, refuseKeys } from "./facility-keys.js"
+import { checkCeremony, checkEpoch, onKeyTest, refuseKeys } from "./facility-keys.js"
 import { onAskLedger, onLedgerKnown } from "./facility-ledger.js"
 import { onCandidate, onCertificate, onFinish, onPropose } from "./facility-opening.js"
 import {
+  checkOneSpec,
   dealingStream,
   headOfProposal,
   isEarlier,
@@ -254,6 +255,7 @@ const onAnnounce = (
   const { memory } = state
   if (!equalBytes(spec.study, studyDigest(context.study)))
     throw new ConsiliumError("round/unexpected", "The announced round belongs to another study.")
+  checkOneSpec(state, spec)
   const ceremony = spec.purpose === "keys"
   if (ceremony) checkCeremony(context, spec, memory.lastEpoch)
   else if (!isEarlier(memory.last, spec))
@@ -273,6 +275,7 @@ const onAnnounce = (
       "round/unexpected",
       `Round ${spec.round} was announced among another roster than number ${context.directory.roster.version}.`,
     )
+  if (!ceremony) checkEpoch(spec, memory.lastEpoch)
   const { round, attempt: number } = spec
   // an attempt that is over is not taken up again, whether it was one at a round or at its ceremony
   const past: Memory = ceremony

@@ -67,7 +67,8 @@ export const certify = (turn: Turn, state: Certifying): LeaderState => {
       attempt,
       `too few of the facilities that signed hold shares of all keys; ${openingThreshold(study, directory.facilities.length)} are needed to open`,
     )
-  turn.say({ type: "certificate", proposal, signatures, openers })
+  // the log up to here was shown with the list, and is signed by its head
+  turn.say({ type: "certificate", proposal: { ...proposal, headers: [] }, signatures, openers })
   if (state.epoch !== null) return beginEpoch(turn, state, state.epoch)
   const opening: Opening = {
     phase: "opening",

@@ -200,8 +200,9 @@ export const voidAttempt = (turn: Turn, attempt: Attempt, reason: string): Leade
 const active = (turn: Turn, attempt: Attempt): readonly Participant[] =>
   turn.context.directory.facilities.filter((f) => !attempt.out.has(toHex(f.id)))
 
-/** Whether everybody who is waited for has answered. */
+/** Whether everybody who is waited for has answered. Only facilities answer and sit out, so few answers are not all. */
 export const answered = (turn: Turn, attempt: Attempt, answers: ReadonlyMap<string, unknown>): boolean =>
+  answers.size + attempt.out.size >= turn.context.directory.facilities.length &&
   active(turn, attempt).every((f) => answers.has(toHex(f.id)))
 
 /** What the parties to this attempt's sum agree on. */

@@ -76,18 +76,22 @@ export const withHeadSeen = (witness: Witness, facility: Uint8Array, head: Ledge
   return new Map(witness).set(name, { newest, here: head, runs })
 }
 
-/** The witness who knows what was seen in other studies as well. */
+/** The witness who knows what was seen in other studies as well: the same one, if that is nothing new. */
 export const withSeenElsewhere = (witness: Witness, elsewhere: Witness): Witness => {
-  const known = new Map(witness)
+  const news = new Map<string, Seen>()
   for (const [facility, other] of elsewhere) {
-    const own = known.get(facility)
-    known.set(facility, {
-      newest: own !== undefined && own.newest.seq >= other.newest.seq ? own.newest : other.newest,
-      here: own?.here ?? null,
-      runs: joined(own?.runs ?? [], other.runs),
-    })
+    const own = witness.get(facility)
+    const runs = joined(own?.runs ?? [], other.runs)
+    const isNews =
+      own === undefined ||
+      own.newest.seq < other.newest.seq ||
+      runs.length !== own.runs.length ||
+      runs.some(({ from, to }, i) => from !== own.runs[i]?.from || to !== own.runs[i]?.to)
+    if (!isNews) continue
+    const newest = own !== undefined && own.newest.seq >= other.newest.seq ? own.newest : other.newest
+    news.set(facility, { newest, here: own?.here ?? null, runs })
   }
-  return known
+  return news.size === 0 ? witness : new Map([...witness, ...news])
 }
 
 /** What one witness has seen and an earlier one had not. */

@@ -35,7 +35,14 @@ export interface LogHead {
 /** The head of an empty log: every study's chain starts from the study's own digest. */
 export const emptyHead = (study: Digest): LogHead => ({ seq: 0, hash: hash("log-start", study) })
 
-export const headerHash = (header: LogHeader): Digest => hash("log", encode(logHeaderCodec, header))
+const headerHashes = new WeakMap<LogHeader, Digest>()
+export const headerHash = (header: LogHeader): Digest => {
+  const known = headerHashes.get(header)
+  if (known !== undefined) return known
+  const digest = hash("log", encode(logHeaderCodec, header))
+  headerHashes.set(header, digest)
+  return digest
+}
 
 /** The header of the next event, and the head after it. */
 export const nextHeader = (

@@ -78,14 +78,27 @@ export const submissionCodec = record({
   ledger: nullable(ledgerHeadCodec),
 })
 export type Submission = Encoded<typeof submissionCodec>
-export const submissionDigest = (submission: Submission): Digest =>
-  hash("protected-update", encode(submissionCodec, submission))
+/** Everybody checks a submission in several places; what was decoded is not changed, so neither is its digest. */
+const submissionDigests = new WeakMap<Submission, Digest>()
+export const submissionDigest = (submission: Submission): Digest => {
+  const known = submissionDigests.get(submission)
+  if (known !== undefined) return known
+  const digest = hash("protected-update", encode(submissionCodec, submission))
+  submissionDigests.set(submission, digest)
+  return digest
+}
 
 /** A submission with its facility's signature, so that anyone can check it without having seen it sent. */
 export const signedSubmissionCodec = record({ submission: submissionCodec, signature: fixedBytes(64) })
 export type SignedSubmission = Encoded<typeof signedSubmissionCodec>
-export const submissionMessage = (submission: Submission): Uint8Array =>
-  hash("submission", submissionDigest(submission))
+const submissionMessages = new WeakMap<Submission, Uint8Array>()
+export const submissionMessage = (submission: Submission): Uint8Array => {
+  const known = submissionMessages.get(submission)
+  if (known !== undefined) return known
+  const message = hash("submission", submissionDigest(submission))
+  submissionMessages.set(submission, message)
+  return message
+}
 
 const openingCodec = record({
   dealer: fixedBytes(16),
@@ -126,8 +139,16 @@ export const digestOfCertificate = (
   headSeq: number,
   head: Uint8Array,
 ): Digest => hash("certificate", spec, encode(cohortCodec, cohort), encode(u53, headSeq), head)
-export const certificateDigest = ({ spec, cohort, headSeq, head }: Proposal): Digest =>
-  digestOfCertificate(specDigest(spec), cohort, headSeq, head)
+/** The leader compares every signature and answer with it. */
+const certificateDigests = new WeakMap<Proposal, Digest>()
+export const certificateDigest = (proposal: Proposal): Digest => {
+  const known = certificateDigests.get(proposal)
+  if (known !== undefined) return known
+  const { spec, cohort, headSeq, head } = proposal
+  const digest = digestOfCertificate(specDigest(spec), cohort, headSeq, head)
+  certificateDigests.set(proposal, digest)
+  return digest
+}
 
 const signatureCodec = record({ facility: fixedBytes(16), signature: fixedBytes(64) })
 export const signatureList = sortedBy(signatureCodec, (s) => s.facility, MAX_PARTICIPANTS)

@@ -90,7 +90,7 @@ const headerOf = (type: string): LogHeader => ({
   bodyHash: HASH,
 })
 
-/** Figures with nine of ten calibration bins filled, as hold-outs of 50 rows or more leave them: a bin more or less is 20 bytes. */
+/** Figures with eight of ten calibration bins filled, about what the heart data has over a study: a bin more or less is 20 bytes. */
 const FIGURES: ReportedMetrics = {
   rows: 1,
   accuracy: 0,
@@ -98,7 +98,7 @@ const FIGURES: ReportedMetrics = {
   auc: 0,
   logLoss: 0,
   brier: 0,
-  calibration: Array.from({ length: 9 }, () => ({ predicted: 0, observed: 0, count: 1 })),
+  calibration: Array.from({ length: 8 }, () => ({ predicted: 0, observed: 0, count: 1 })),
 }
 
 /** What one facility says in an attempt. */
@@ -239,7 +239,7 @@ export const leaderMessages = (
     (sum, [type, count]) => sum + count * encode(logHeaderCodec, headerOf(type)).length,
     0,
   )
-  const cohort = facilities * MEMBER_BYTES + headers
+  const cohort = facilities * MEMBER_BYTES
   const ids = (count: number): number => count * ID.length
   const shown = answer === null ? null : { dealer: ID, opening: zeros(answer), signature: SIGNATURE }
   const empty: Message = { type: "openings", spec: HASH, openings: [] }
@@ -257,7 +257,10 @@ export const leaderMessages = (
     ...(ceremony
       ? [sized({ type: "key-test", spec: HASH, dealers: [], openers: [] }, ids(facilities + party.threshold))]
       : []),
-    sized({ type: "propose", proposal: PROPOSAL, submissions: [] }, cohort + (shown === null ? list : 0)),
+    sized(
+      { type: "propose", proposal: PROPOSAL, submissions: [] },
+      cohort + headers + (shown === null ? list : 0),
+    ),
     sized(
       { type: "certificate", proposal: PROPOSAL, signatures: [], openers: [] },
       cohort + facilities * SIGNATURE_BYTES + ids(openers),

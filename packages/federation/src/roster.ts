@@ -151,7 +151,10 @@ export class Directory {
         wrong(
           `The ${p.role} ${p.name} must have ${allowed.length === 0 ? "no parent" : `a ${allowed.join(" or the ")} as its parent`}.`,
         )
-      if (parent) children.set(toHex(parent.id), [...(children.get(toHex(parent.id)) ?? []), p])
+      if (parent === undefined) continue
+      const siblings = children.get(toHex(parent.id))
+      if (siblings === undefined) children.set(toHex(parent.id), [p])
+      else siblings.push(p)
     }
     this.#children = children
   }

@@ -138,7 +138,16 @@ export const encodeStudy = (study: Study): Uint8Array => encode(studyCodec, stud
 /** @throws {ConsiliumError} "encoding/..." or "round/bad-study" */
 export const decodeStudy = (encoded: Uint8Array): Study => decode(studyCodec, encoded)
 
-export const studyDigest = (study: Study): Digest => hash("study", encodeStudy(study))
+const digests = new WeakMap<Study, Digest>()
+
+/** The study's digest. It is asked for all the time, and a study is never changed: it is computed once. */
+export const studyDigest = (study: Study): Digest => {
+  const known = digests.get(study)
+  if (known !== undefined) return known.slice() as Digest
+  const digest = hash("study", encodeStudy(study))
+  digests.set(study, digest)
+  return digest.slice() as Digest
+}
 
 const trainingView = record({
   nonce: fixedBytes(32),

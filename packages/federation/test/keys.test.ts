@@ -262,6 +262,26 @@ describe("new keys", () => {
     )
   })
 
+  it("a facility that misses the whole ceremony destroys the old ones as well", () => {
+    let asleep = false
+    const outcome = run({
+      ...options,
+      rotations: [{ during: 1, after: 15 }],
+      speak: (utterance) => {
+        const { by, message } = utterance
+        if (by === "leader" && message.type === "announce")
+          asleep = message.spec.purpose === "keys" && message.spec.epoch === 2
+        return by === "clinic-3" && asleep ? [] : [utterance]
+      },
+    })
+    expect(cohorts(outcome)[1]).toEqual(clinics(1, 2, 4, 5))
+    expect(epochs(outcome)).toEqual([1, 2, 3, 3])
+    expect(events(outcome, "keys-destroyed", "clinic-3")[0]).toBe(
+      "epoch 1: this facility's key and its 5 shares of keys",
+    )
+    expect(events(outcome, "epoch-begun", "clinic-3")[1]).toBe("epoch 2 begins without this facility")
+  })
+
   it("after K openings", () => {
     const outcome = run({ ...options, study: { ...options.study, keys: { openings: 2, days: 30 } } })
     expect(epochs(outcome)).toEqual([1, 1, 2, 2])

@@ -156,14 +156,14 @@ describe("the sizes of a plan", () => {
     expect(total(planned.fogs.map((fog) => fog.in))).toEqual(closed?.fogIn)
   })
 
-  it("count figures as those of nine filled calibration bins, 20 bytes each", () => {
+  it("count figures as those of eight filled calibration bins, 20 bytes each", () => {
     const outcome = calm(shape("shamir", { policies: {} }))
     const [before, closed] = outcome.leader.progress.closed
     // what facilities report on a model comes in with the next round's traffic
     const bins = [...(before?.reports.values() ?? [])].map((report) => report?.calibration.length as number)
     expect(bins).toHaveLength(5)
     const planned = bytesOf(total(planOf(outcome, true).fogs.map((fog) => fog.in)))
-    const fewer = bins.reduce((sum, count) => sum + 20 * (9 - count), 0)
+    const fewer = bins.reduce((sum, count) => sum + 20 * (8 - count), 0)
     expect(bytesOf(closed?.fogIn ?? noTraffic)).toBe(planned - fewer)
   })
 

@@ -1,9 +1,13 @@
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
+import { lagrange } from "@consilium/lattice/sums/polynomial-sharing"
+import { polynomialSeed } from "@consilium/lattice/sums/sum-context"
+import { ceremonyId } from "@consilium/lattice/threshold/key-check"
 import { describe, expect, it } from "vitest"
 import { isKeyed, isLattice } from "../src/study.js"
 import type { EpochKeys } from "../src/sums/facility/epoch-keys.js"
 import type { OwnSide } from "../src/sums/facility/facility-scheme.js"
+import { ceremonyOf, sumContextOf, thresholdParameters } from "../src/sums/lattice-parameters.js"
 import { protectionOf } from "../src/sums/protections.js"
 import type { PartialOpening, SumRequest, SumSetting } from "../src/sums/secure-sum.js"
 import { epochKeysOf } from "./epoch-keys.js"
@@ -59,7 +63,7 @@ describe.each(those((protection) => protectionOf({ protection }).opened !== null
       expect(combine(partials)).toEqual(expected)
     })
 
-    it("is not opened by t - 1, or by nobody", () => {
+    it("[S22] is not opened by t - 1, or by nobody", () => {
       for (const count of [0, 1, threshold - 1])
         expect(codeOf(() => combine(partials.slice(0, count)))).toBe(tooFew)
     })
@@ -73,7 +77,7 @@ describe.each(those((protection) => protectionOf({ protection }).opened !== null
       return { facility: own.me, opening: opening as Uint8Array }
     }
 
-    it("gives t - 1 and an answer they make up another sum, or none", () => {
+    it("[S22] gives t - 1 and an answer they make up another sum, or none", () => {
       const forged = falseAnswer(openers[threshold - 1] as string)
       const mixed = [...partials.slice(0, threshold - 1), forged]
       if (lattice) expect(codeOf(() => combine(mixed))).toMatch(/^lattice\/(bad-opening|out-of-range)$/)
@@ -166,11 +170,12 @@ describe.each(those((protection) => isKeyed({ protection })))(
     const me = names[0] as string
     const none: ReadonlyMap<string, Uint8Array> = new Map()
     const side = sent.own.get(me) as OwnSide
+    const parameters = thresholdParameters(setting)
     const answer = (own: OwnSide, request: SumRequest, where = setting) =>
       scheme.partial?.(where, own, request, none) as { opening: Uint8Array; epochKeys: EpochKeys }
     const request = { cohort: sent.cohort, openers }
 
-    it("refuses a second opening, other openers and another list, and answers in another attempt", () => {
+    it("[S5] refuses a second opening, other openers and another list, and answers in another attempt", () => {
       const before = side.epochKeys?.ledger.encode()
       const { opening, epochKeys } = answer(side, request)
       const after = { ...side, epochKeys }
@@ -189,15 +194,40 @@ describe.each(those((protection) => isKeyed({ protection })))(
       expect(digestOf(answer(after, request, next).opening)).not.toBe(digestOf(opening))
     })
 
-    it("gives no two requests the same noise, and one request the same bytes", () => {
-      const bytes = (asked: SumRequest) => digestOf(answer(side, asked).opening)
+    /** What hides the errors in an answer: the answer less what its shares alone would give. */
+    const floodingOf = (request: SumRequest, opening: Uint8Array): readonly bigint[] => {
+      const { ring } = parameters
+      const ceremony = ceremonyId(parameters, ceremonyOf(setting))
+      const active = request.openers.map((id) => directory.pointOf(id))
+      const asked = new Set(request.cohort.map((id) => directory.pointOf(id)))
+      const weighted = ring.zeroEvaluations()
+      for (const share of side.epochKeys?.shares ?? [])
+        if (asked.has(share.dealer)) ring.add(weighted, share.use(ceremony), weighted)
+      ring.scaleByResidues(weighted, lagrange(ring, active, directory.pointOf(side.me)), weighted)
+      const row = ring.uniform(polynomialSeed("sum", sumContextOf(setting), 0))
+      const mask = ring.inverse(ring.multiply(row, weighted))
+      return ring.toBigInts(ring.subtract(ring.unpackCoefficients(opening.subarray(16, -8)), mask))
+    }
+
+    it("floods every request with noise of its own, as wide as it should be, and one request with the same", () => {
       const requests = [
         request,
         { ...request, openers: ids([me, ...names.slice(2, threshold + 1)]) },
         { ...request, cohort: sent.cohort.slice(1) },
       ]
-      expect(requests.map(bytes)).toEqual(requests.map(bytes))
-      expect(new Set(requests.map(bytes)).size).toBe(3)
+      const opened = () => requests.map((asked) => answer(side, asked).opening)
+      expect(opened().map(digestOf)).toEqual(opened().map(digestOf))
+      const noise = opened().map((opening, i) => floodingOf(requests[i] as SumRequest, opening))
+      const sigma = Number(parameters.floodSigma)
+      const deviation = (values: readonly bigint[]): number =>
+        Math.sqrt(values.reduce((sum, value) => sum + Number(value) ** 2, 0) / values.length) / sigma
+      // 4096 places: off by 1.1 in a hundred as a rule, by ten with a probability below 10^-18
+      for (const one of noise) expect(Math.abs(deviation(one) - 1)).toBeLessThan(0.1)
+      const [first, ...others] = noise as [readonly bigint[], ...(readonly bigint[])[]]
+      for (const other of others) {
+        const difference = first.map((value, i) => value - (other[i] as bigint))
+        expect(Math.abs(deviation(difference) / Math.SQRT2 - 1)).toBeLessThan(0.1)
+      }
     })
 
     it("refuses a second update in one attempt, the same or another, and protects one in the next", () => {
@@ -212,7 +242,7 @@ describe.each(those((protection) => isKeyed({ protection })))(
       expect(digestOf(one as Uint8Array)).not.toBe(digestOf(other as Uint8Array))
     })
 
-    it("answers nobody but those named, and only where t are", () => {
+    it("[S22] answers nobody but those named, and only where t are", () => {
       const code = (asked: SumRequest) => codeOf(() => answer(side, asked))
       const others = ids(names.slice(1))
       expect(code({ ...request, openers: others })).toBe("lattice/bad-opening")
@@ -244,7 +274,7 @@ describe.each(those((protection) => isKeyed({ protection })))(
       expect(codeOf(() => sum.combine(setting, request, sent.regions, passedOff))).toBe("lattice/other-sum")
     })
 
-    it("protects and opens nothing under the keys of another epoch, another study, or none", () => {
+    it("[S5] protects and opens nothing under the keys of another epoch, another study, or none", () => {
       const values = updates.get(me) as Int32Array
       const codes = (own: OwnSide, where: SumSetting) => [
         codeOf(() => scheme.protect(where, own, values, protectionStream(me))),

@@ -59,6 +59,10 @@ describe.each(Object.keys(DEALINGS) as readonly Dealing[])("shares dealt by %s",
     expect(new Set([own as Uint8Array, ...opened].map(({ length }) => length)).size).toBe(1)
   })
 
+  it("are each sealed under an ephemeral key of their own", () => {
+    expect(new Set(parts.map((part) => toHex(part.sealed.subarray(0, 32)))).size).toBe(4)
+  })
+
   it.each([...spoiled(sealed).keys()])("do not open when %s, and nothing changes", (how) => {
     const wrong = spoiled(sealed).get(how) as Uint8Array
     const before = digestOf(wrong)
@@ -66,7 +70,7 @@ describe.each(Object.keys(DEALINGS) as readonly Dealing[])("shares dealt by %s",
     expect(digestOf(wrong)).toBe(before)
   })
 
-  it("are for one recipient: all the others together do not open one", () => {
+  it("[S2] are for one recipient: all the others together do not open one", () => {
     for (const name of without("clinic-2")) {
       expect(codeOf(() => open(setting, name, dealer, sealed))).toBe("identity/seal-broken")
       const inHisName = { ...ownSideOf(name), me: directory.named("clinic-2").id }
@@ -108,7 +112,7 @@ describe.each(["shamir", "a key ceremony"] as const)("shares dealt by %s, which 
     expect(check(part, recipient, CHALLENGE, spoiled(answer).get(how) as Uint8Array)).toBe(false)
   })
 
-  it("are found false under another challenge, at another recipient, and of another dealing", () => {
+  it("[S8] are found false under another challenge, at another recipient, and of another dealing", () => {
     expect(check(part, recipient, new Uint8Array(32))).toBe(false)
     expect(check(part, directory.named("clinic-3").id)).toBe(false)
     const other = scheme.protect(setting, side, values, protectionStream("clinic-1", 2)).parts

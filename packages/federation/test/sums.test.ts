@@ -98,7 +98,7 @@ describe.each(PROTECTIONS)("%s", (protection) => {
     },
   )
 
-  it.each(KINDS)("adds five vectors exactly: %s", (kind) => {
+  it.each(KINDS)("[S15] adds five vectors exactly: %s", (kind) => {
     const updates = updatesOf(NAMES, 15, kind)
     expect(wholeSum(sumScene(protection, 5, 15), updates)).toEqual(obviousSum(updates, 15))
   })
@@ -238,6 +238,14 @@ describe.each(those((protection) => protectionOf({ protection }).added !== null)
         expect(codeOf(() => sum.combine(other, answered.request, sent.regions, answered.partials))).toBe(
           "lattice/other-sum",
         )
+      })
+
+      it("refuses an epoch or an attempt that is only told to be another", () => {
+        for (const other of [
+          { ...setting, epoch: setting.epoch + 1 },
+          { ...setting, attempt: 2 },
+        ])
+          expect(codeOf(() => sum.added?.add(other, [first]))).toBe("lattice/other-sum")
       })
 
       it("refuses what is no update: an answer, or the bytes of another protection", () => {

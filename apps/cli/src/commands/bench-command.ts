@@ -38,4 +38,15 @@ export const benchCommands = (program: Command): void => {
     )
     .addHelpText("after", "\nExample:\n  consilium bench sums --values 1000000 --facilities 10 --format json")
     .action(async (options) => (await import("./bench.js")).benchSums(options))
+  bench
+    .command("scale")
+    .description("whole federations in one process: how a round's work grows with the number of facilities")
+    .option("--quick", "a few facilities: to see that it works, not how fast it is")
+    .addOption(
+      new Option("--format <form>", "text, or one JSON value on stdout")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText("after", "\nExample:\n  consilium bench scale --format json")
+    .action(async (options) => (await import("./bench-scale.js")).benchScale(options))
 }

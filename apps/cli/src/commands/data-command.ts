@@ -1,3 +1,4 @@
+import { FACILITY_KINDS } from "@consilium/records/simulator/kinds"
 import { type Command, InvalidArgumentError, Option } from "commander"
 import { format } from "./printed.js"
 
@@ -40,11 +41,7 @@ export const dataCommands = (program: Command): void => {
   data
     .command("simulate")
     .description("write records of made-up patients, with a mapping file, to try everything out with")
-    .addOption(
-      new Option("--kind <name>", "who is seen there")
-        .choices(["hospital", "clinic", "research-centre"])
-        .default("hospital"),
-    )
+    .addOption(new Option("--kind <name>", "who is seen there").choices(FACILITY_KINDS).default("hospital"))
     .option("--rows <n>", "rows", count(1, 1_000_000), 200)
     .option("--seed <n>", "the same number gives the same rows", count(0, Number.MAX_SAFE_INTEGER), 1)
     .requiredOption("--out <dir>", "folder to write into")
@@ -58,5 +55,5 @@ export const dataCommands = (program: Command): void => {
       "after",
       "\nExample:\n  consilium data simulate --kind clinic --rows 300 --seed 7 --out trial",
     )
-    .action(async (options) => (await import("./data.js")).dataSimulate(options))
+    .action(async (options) => (await import("./data-simulate.js")).dataSimulate(options))
 }

@@ -2,10 +2,9 @@ import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
-import type { Protection } from "@consilium/federation/study"
+import type { Protection, Study } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
-import { facilityFileSchema } from "@consilium/node/config/role-files"
-import { type RawRecords, readRecords } from "@consilium/node/local-records"
+import { type Sides, sidesOf } from "@consilium/node/local-records"
 import { type Outcome, readOutcomes } from "@consilium/node/roles/outcome"
 import { baselinesOf, rowOf } from "../demo/baselines.js"
 import { Chaos } from "../demo/chaos.js"
@@ -13,13 +12,15 @@ import { explainRun } from "../demo/explain.js"
 import { demoInProcess, LOG_FILE } from "../demo/in-process.js"
 import { type DemoLayout, type DemoPlan, layOut, layOutInProcess, studyOfPlan } from "../demo/layout.js"
 import { Processes } from "../demo/processes.js"
+import { type Records, recordsOf } from "../demo/records.js"
 import { type DemoReport, reportText } from "../demo/report.js"
 import { DEMO_DELTA, type DemoStrategy, proximalMuOf } from "../demo/studies.js"
+import { type DemoSubject, isMadeUp } from "../demo/subjects.js"
 import { withoutNoise } from "../demo/without-noise.js"
 import { stopSignal } from "./stopping.js"
 
 interface DemoArguments {
-  readonly study: "simulated" | "heart"
+  readonly study: DemoSubject
   readonly data?: string
   readonly facilities?: number
   readonly fogs?: number
@@ -30,7 +31,7 @@ interface DemoArguments {
   readonly learningRate?: number
   readonly fineTune: number
   readonly protection: Protection
-  readonly privacy: string
+  readonly privacy?: string
   readonly chaos?: boolean
   readonly inProcess?: boolean
   readonly explain?: boolean
@@ -46,6 +47,7 @@ const CHAOS_SEED = 42
 
 const DEFAULTS = {
   simulated: { facilities: 6, fogs: 2, rounds: 10, strategy: "fedavg" },
+  "synthetic-heart": { facilities: 6, fogs: 2, rounds: 10, strategy: "fedavg" },
   heart: { facilities: 4, fogs: 1, rounds: 15, strategy: "fedyogi" },
 } as const
 
@@ -58,8 +60,12 @@ const MOST_IN_PROCESS = 1000
 
 const averages = (strategy: DemoStrategy): boolean => strategy === "fedavg" || strategy === "fedprox"
 
-/** The budget that `--privacy` names; null for none. */
-const epsilonOf = (privacy: string): number | null => {
+/** What each facility may spend in the simulated study unless told; fine-tuning adds no noise, so it goes without. */
+const SIMULATED_EPSILON = 8
+
+/** The budget that `--privacy` names, or the study's own; null for none. */
+const epsilonOf = ({ study, privacy, fineTune }: DemoArguments): number | null => {
+  if (privacy === undefined) return study === "simulated" && fineTune === 0 ? SIMULATED_EPSILON : null
   if (privacy === "off") return null
   const epsilon = Number(privacy)
   if (privacy.trim() !== "" && epsilon > 0 && epsilon < Number.POSITIVE_INFINITY) return epsilon
@@ -69,7 +75,7 @@ const epsilonOf = (privacy: string): number | null => {
 }
 
 const planOf = (options: DemoArguments): DemoPlan => {
-  const epsilon = epsilonOf(options.privacy)
+  const epsilon = epsilonOf(options)
   if (epsilon !== null && options.fineTune > 0)
     throw new ConsiliumError("cli/usage", "Fine-tuning adds no noise, so it does not go with --privacy.", {
       remedy: "Leave --fine-tune out, or say --privacy off.",
@@ -78,10 +84,14 @@ const planOf = (options: DemoArguments): DemoPlan => {
   const strategy = options.strategy ?? defaults.strategy
   const facilities = options.facilities ?? defaults.facilities
   const fogs = options.fogs ?? defaults.fogs
-  if (options.study === "simulated" && options.data !== undefined)
-    throw new ConsiliumError("cli/usage", "The simulated study makes its own rows and reads no --data.", {
-      remedy: "Leave --data out, or add --study heart.",
-    })
+  if (isMadeUp(options.study) && options.data !== undefined)
+    throw new ConsiliumError(
+      "cli/usage",
+      `The ${options.study} study makes its own rows and reads no --data.`,
+      {
+        remedy: "Leave --data out, or add --study heart.",
+      },
+    )
   if (options.study === "heart" && facilities !== 4)
     throw new ConsiliumError("cli/usage", `The heart study has four centres, not ${facilities}.`, {
       remedy: "Leave --facilities out, or use --study simulated.",
@@ -122,7 +132,7 @@ const planOf = (options: DemoArguments): DemoPlan => {
     proximalMu: options.mu,
     learningRate:
       options.learningRate ??
-      (options.study === "simulated" && averages(strategy) && epsilon === null ? SIMULATED_RATE : undefined),
+      (isMadeUp(options.study) && averages(strategy) && epsilon === null ? SIMULATED_RATE : undefined),
     fineTuneSteps: options.fineTune,
     protection: options.protection,
     epsilon,
@@ -133,14 +143,16 @@ const planOf = (options: DemoArguments): DemoPlan => {
 const quietly = (plan: DemoPlan): DemoPlan => ({
   ...plan,
   epsilon: null,
-  learningRate: plan.study === "simulated" && averages(plan.strategy) ? SIMULATED_RATE : undefined,
+  learningRate: isMadeUp(plan.study) && averages(plan.strategy) ? SIMULATED_RATE : undefined,
 })
 
-/** The rows on the sides that the study has them on. */
-const asSplit = (records: Records, plan: DemoPlan): Records =>
-  plan.epsilon === null
-    ? records
-    : new Map([...records].map(([name, raw]) => [name, { ...raw, ...raw.independent }]))
+/** The rows on the sides that a study with noise has them on, for one without. */
+const onPrivateSides = (records: Records): Records =>
+  new Map([...records].map(([name, raw]) => [name, { ...raw, ...raw.independent }]))
+
+/** The rows on the sides that the study has them on, with nothing missing. */
+const asSplit = (records: Records, study: Study): ReadonlyMap<string, Sides> =>
+  new Map([...records].map(([name, raw]) => [name, sidesOf(raw, study)]))
 
 /** The folder of a run: a new one, or the one named, which must be empty. */
 const runFolder = async (keep: string | undefined): Promise<string> => {
@@ -162,19 +174,6 @@ const runFolder = async (keep: string | undefined): Promise<string> => {
     })
   return folder
 }
-
-type Records = ReadonlyMap<string, RawRecords>
-
-/** Reads all records, so that a file that cannot be used is told before anything starts. */
-const recordsOf = async ({ facilities }: Pick<DemoLayout, "facilities">): Promise<Records> =>
-  new Map(
-    await Promise.all(
-      [...facilities].map(
-        async ([name, { configPath, file }]) =>
-          [name, await readRecords(name, configPath, facilityFileSchema.parse(file))] as const,
-      ),
-    ),
-  )
 
 /** Runs the processes of a study to its end; `chaos` kills some of them on the way. */
 const runProcesses = async (layout: DemoLayout, stop: AbortSignal, chaos: Chaos | null) => {
@@ -313,7 +312,9 @@ export const demo = async (options: DemoArguments): Promise<void> => {
   const folder = await runFolder(options.keep)
   const run = await (options.inProcess === true ? inOneProcess : inProcesses)(folder, plan, options)
   const { outcome, processes, seconds } = run
-  const records = asSplit(run.records, plan)
+  const { records } = run
+  const names = [...records.keys()]
+  const study = studyOfPlan(plan, names)
   const withNames = (metrics: "global" | "personal") =>
     rowOf(
       outcome.facilities.map((facility) => ({
@@ -331,7 +332,7 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     seed: plan.seed,
     marks: [
       ...(plan.seed === null ? [] : ["insecure-seed"]),
-      ...(plan.study === "simulated" ? ["synthetic-data"] : []),
+      ...(isMadeUp(plan.study) ? ["synthetic-data"] : []),
       ...(options.inProcess === true ? ["in-process"] : []),
       ...(plan.epsilon === null ? [] : ["exact-metrics"]),
     ],
@@ -348,13 +349,13 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     metrics: withNames("global"),
     personalised: plan.fineTuneSteps > 0 ? withNames("personal") : null,
     subgroups: outcome.subgroups,
-    baselines: baselinesOf(plan.study, records, plan.seed ?? 0),
+    baselines: baselinesOf(plan.study, asSplit(records, study), plan.seed ?? 0),
     budget: plan.epsilon === null ? null : { epsilon: plan.epsilon, delta: DEMO_DELTA },
     privacy: outcome.privacy,
     withoutNoise:
       plan.epsilon === null
         ? null
-        : withoutNoise(studyOfPlan(quietly(plan), [...records.keys()]), records, plan.seed ?? 0),
+        : withoutNoise(studyOfPlan(quietly(plan), names), onPrivateSides(records), plan.seed ?? 0),
     audit: run.audit,
     chaos: run.chaos,
     explained: run.explained,

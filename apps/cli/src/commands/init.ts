@@ -5,7 +5,7 @@ import { systemRandom } from "@consilium/base/random"
 import { facilityFileText, fogFileText, leaderFileText } from "@consilium/node/config/role-files"
 import { parseAddress } from "@consilium/node/identity/names"
 import { initStudy } from "@consilium/node/init"
-import { heartStudy } from "../demo/studies.js"
+import { HEART, studyOn } from "../demo/studies.js"
 
 interface InitArguments {
   readonly out: string
@@ -39,7 +39,7 @@ export const init = async (options: InitArguments): Promise<void> => {
     folder: resolve(options.out),
     authority: parseAddress(options.authority),
     local,
-    study: heartStudy({
+    study: studyOn(HEART, {
       name: options.name,
       nonce: toHex(systemRandom.bytes(32)),
       seed: null,

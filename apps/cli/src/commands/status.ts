@@ -28,17 +28,20 @@ const table = (status: RoleStatus): readonly string[] => {
         ]),
       )
     case "facility":
-      return columns(
-        ["study", "id", "round", "phase", "approval", "events"],
-        status.studies.map(({ name, id, round, phase, over, approval, waitsForApproval, log }) => [
-          name,
-          id.slice(0, 16),
-          String(round),
-          over ? "over" : phase,
-          waitsForApproval ? "WAITS FOR A PERSON" : wordsOf(approval),
-          String(log.events),
-        ]),
-      )
+      return [
+        ...(status.privacy.problem === null ? [] : [`PRIVACY: ${status.privacy.problem.reason}`]),
+        ...columns(
+          ["study", "id", "round", "phase", "approval", "events"],
+          status.studies.map(({ name, id, round, phase, over, approval, waitsForApproval, log }) => [
+            name,
+            id.slice(0, 16),
+            String(round),
+            over ? "over" : phase,
+            waitsForApproval ? "WAITS FOR A PERSON" : wordsOf(approval),
+            String(log.events),
+          ]),
+        ),
+      ]
     case "authority":
       return [
         `${status.participants.filter(({ state }) => state === "enrolled").length} of ${status.participants.length} participants are enrolled.`,

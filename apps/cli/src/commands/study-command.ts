@@ -29,9 +29,38 @@ const until = (words: readonly string[]): Until | null => {
 
 const EXAMPLE = "\nExample:\n  consilium study"
 
-/** `consilium study start`, `list`, `status`, `wait`, `stop` and `compare`. */
+/** `consilium study plan`, `start`, `list`, `status`, `wait`, `stop` and `compare`. */
 export const studyCommands = (program: Command): void => {
   const study = program.command("study").description("plan, start, follow, stop and compare studies")
+  const plan = study
+    .command("plan")
+    .description(
+      "what a study will be, without data and without starting it: rules, bytes, time, epsilon, warnings",
+    )
+    .addOption(
+      new Option("--file <study.yaml>", "the study; with --leader, among those who are present there"),
+    )
+    .addOption(
+      new Option("--config <folder>", "or a study folder as init made it, with the policies in it").conflicts(
+        ["file", "leader"],
+      ),
+    )
+    .addOption(
+      new Option("--privacy <kind>", "or a preset of a running leader, by its kind of privacy")
+        .choices(["differential", "homomorphic", "mpc", "combined"])
+        .conflicts(["file", "config"]),
+    )
+    .option("--leader <url>", "the leader's API, such as http://127.0.0.1:8001")
+    .option("--token-file <file>", "file with the API token, for its owner only; not needed on loopback")
+    .option("--ca <file>", "PEM file of the certificate authority of an https leader")
+    .option("--no-time", "measure nothing on this machine")
+    .addOption(format())
+    .addHelpText("after", `${EXAMPLE} plan --config study`)
+  plan.action(async (options) => {
+    if ([options.file, options.config, options.privacy].every((one) => one === undefined))
+      plan.error("error: give --file study.yaml, --config FOLDER, or --privacy KIND with --leader URL")
+    await (await import("./study-plan.js")).studyPlan(options)
+  })
   const start = toLeader(study, "start", "start a study among the participants present")
     .addOption(
       new Option("--privacy <kind>", "a preset by its kind of privacy").choices([

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises"
 import { ConsiliumError } from "@consilium/base/errors"
 import { utf8 } from "@consilium/base/platform"
 import { startedSchema } from "@consilium/node/api/schemas"
+import type { StudyView } from "@consilium/node/api/study-view"
 import { columns, type Format, print } from "./printed.js"
 import { type Call, callLeader, type Leader } from "./study-api.js"
 import { allStudies, studyNamed, viewOf } from "./study-named.js"
@@ -53,6 +54,14 @@ export const studyList = async (options: Asking): Promise<void> => {
   )
 }
 
+const underWay = ({ state, rounds, keys }: StudyView): string => {
+  if (state !== "running") return "nothing"
+  const ceremony = keys?.ceremonies.find(({ endedAt }) => endedAt === null)
+  return ceremony === undefined
+    ? `round ${rounds.at(-1)?.round}, ${rounds.at(-1)?.phase}`
+    : `new keys before round ${ceremony.round}, ${ceremony.phase}`
+}
+
 const figure = (value: number | null): string => (value === null ? "-" : value.toFixed(3))
 
 export const studyStatus = async (options: Asking & { readonly study?: string }): Promise<void> => {
@@ -63,7 +72,7 @@ export const studyStatus = async (options: Asking & { readonly study?: string })
   print(options.format, view, [
     `The study ${view.name} (${view.id}) is ${view.state}${view.reason === null ? "" : `: ${view.reason}`}`,
     `  rounds        ${closed.length} of ${view.plannedRounds} closed`,
-    `  under way     ${view.state === "running" ? `round ${view.rounds.at(-1)?.round}, ${view.rounds.at(-1)?.phase}` : "nothing"}`,
+    `  under way     ${underWay(view)}`,
     `  participants  ${view.participants.filter(({ role, leftAfterRound }) => role === "facility" && leftAfterRound === null).length} facilities`,
     `  model         ${last?.modelHash ?? "none yet"}`,
     `  marks         ${view.marks.length === 0 ? "none" : view.marks.join(", ")}`,

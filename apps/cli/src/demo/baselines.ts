@@ -2,10 +2,11 @@ import { insecureSeededRandom } from "@consilium/base/testing"
 import { trainAdam } from "@consilium/learning/adam"
 import { type Architecture, initialParameters } from "@consilium/learning/architecture"
 import { evaluate } from "@consilium/learning/metrics"
-import type { RawRecords } from "@consilium/node/local-records"
+import type { Sides } from "@consilium/node/local-records"
 import type { LabelledRows } from "@consilium/records/rows"
 import { joinRows } from "@consilium/records/rows"
 import { fitStandardiser, standardise } from "@consilium/records/standardise"
+import type { DemoSubject } from "./subjects.js"
 
 /** The figures that are compared; null where one is undefined, such as the AUC of rows of one class. */
 export interface Figures {
@@ -91,15 +92,15 @@ const constantFigures = (labels: Uint8Array, answer: 0 | 1): Figures => {
 const positives = (labels: Uint8Array): number => labels.reduce((sum, label) => sum + label, 0)
 
 export const baselinesOf = (
-  study: "simulated" | "heart",
-  records: ReadonlyMap<string, RawRecords>,
+  study: DemoSubject,
+  records: ReadonlyMap<string, Sides>,
   seed: number,
 ): Baselines => {
   const facilities = [...records]
   const all = joinRows(facilities.map(([, { train: rows }]) => rows))
   const oneScale = fitStandardiser(all)
   const pooled = train(standardise(oneScale, all), seed, "pooled")
-  const own = ({ train: rows, holdOut }: RawRecords) => {
+  const own = ({ train: rows, holdOut }: Sides) => {
     const scale = fitStandardiser(rows)
     return { rows: standardise(scale, rows), holdOut: standardise(scale, holdOut) }
   }

@@ -13,16 +13,20 @@ import {
   leaderFileText,
 } from "@consilium/node/config/role-files"
 import { type StudyFileInput, seededNonce, studyFileSchema, studyOf } from "@consilium/node/config/study-file"
+import { mappingFileText } from "@consilium/node/config/table-files"
 import { parseAddress } from "@consilium/node/identity/names"
 import type { Place } from "@consilium/node/in-process/federation"
 import { initStudy } from "@consilium/node/init"
 import { LOOPBACK, reserveAddress } from "@consilium/node/transport/address"
 import { HEART_FILES } from "@consilium/records/heart"
-import { type FacilityKind, syntheticHeart } from "@consilium/records/synthetic-heart"
-import { type DemoStrategy, heartStudy } from "./studies.js"
+import { simulatedFile } from "@consilium/records/simulator/site-file"
+import { SIMULATED_SITES, type SimulatedSite } from "@consilium/records/simulator/sites"
+import { syntheticHeart } from "@consilium/records/synthetic-heart"
+import { CARDIOVASCULAR, type DemoStrategy, HEART, studyOn } from "./studies.js"
+import { type DemoSubject, isMadeUp } from "./subjects.js"
 
 export interface DemoPlan {
-  readonly study: "simulated" | "heart"
+  readonly study: DemoSubject
   readonly data: string | null
   readonly facilities: number
   readonly fogs: number
@@ -43,15 +47,15 @@ const studyFileOf = (
   facilities: readonly string[],
   fogs: readonly string[],
 ): StudyFileInput =>
-  heartStudy({
-    name: plan.study,
+  studyOn(plan.study === "simulated" ? CARDIOVASCULAR : HEART, {
+    name: plan.study === "heart" ? "heart" : "simulated",
     nonce: plan.seed === null ? toHex(systemRandom.bytes(32)) : seededNonce(plan.study, plan.seed),
     seed: plan.seed,
     rounds: plan.rounds,
     facilities,
     fogs,
     protection: plan.protection,
-    synthetic: plan.study === "simulated",
+    synthetic: isMadeUp(plan.study),
     strategy: plan.strategy,
     proximalMu: plan.proximalMu,
     learningRate: plan.learningRate,
@@ -73,9 +77,8 @@ export interface DemoLayout {
 }
 
 const CENTRES = ["cleveland", "hungarian", "switzerland", "va"] as const
-const KINDS: readonly FacilityKind[] = ["hospital", "clinic", "research-centre"]
-/** Rows of the simulated facilities, in turn: large and small ones of each kind. */
-const SIZES = [260, 70, 150, 180, 50, 110]
+/** Rows of the synthetic heart facilities, in turn: large and small ones of each kind. */
+const HEART_SIZES = [260, 70, 150, 180, 50, 110]
 /** The synthetic rows of a run without a seed: the same people every time; nothing secret follows from it. */
 const SYNTHETIC_SEED = 1
 
@@ -109,12 +112,16 @@ const heartRecords = async (
   return out
 }
 
-/** Names of simulated facilities: the kinds in turn, numbered. */
-const simulatedNames = (count: number): readonly { readonly name: string; readonly kind: FacilityKind }[] =>
-  Array.from({ length: count }, (_, i) => {
-    const kind = KINDS[i % KINDS.length] as FacilityKind
-    return { name: `${kind}-${Math.floor(i / KINDS.length) + 1}`, kind }
+/** The simulated facilities: the sites in turn, numbered within their kind. */
+const madeUpSites = (count: number): readonly (SimulatedSite & { readonly name: string })[] => {
+  const numbers = new Map<string, number>()
+  return Array.from({ length: count }, (_, i) => {
+    const site = SIMULATED_SITES[i % SIMULATED_SITES.length] as SimulatedSite
+    const number = (numbers.get(site.kind) ?? 0) + 1
+    numbers.set(site.kind, number)
+    return { ...site, name: `${site.kind}-${number}` }
   })
+}
 
 const freePort = async (): Promise<{ readonly host: string; readonly port: number }> => {
   const reserved = await reserveAddress(LOOPBACK, [0])
@@ -135,14 +142,16 @@ const capsFor = (epsilon: number) => ({
 /** The facilities of a plan, each with its records and its own rules. */
 const facilityFiles = async (plan: DemoPlan): Promise<ReadonlyMap<string, FacilityFileInput>> => {
   const records =
-    plan.study === "simulated"
-      ? new Map<string, FacilityFileInput["records"]>(
-          simulatedNames(plan.facilities).map(({ name }) => [
+    plan.study === "heart"
+      ? await heartRecords(plan.data)
+      : new Map<string, FacilityFileInput["records"]>(
+          madeUpSites(plan.facilities).map(({ name }) => [
             name,
-            { format: "heart-csv", file: "records.csv" },
+            plan.study === "simulated"
+              ? { format: "table", schema: "cardiovascular", file: "records.csv", mapping: "mapping.yaml" }
+              : { format: "heart-csv", file: "records.csv" },
           ]),
         )
-      : await heartRecords(plan.data)
   return new Map<string, FacilityFileInput>(
     [...records].map(([name, source]) => [
       name,
@@ -163,17 +172,24 @@ const facilityFiles = async (plan: DemoPlan): Promise<ReadonlyMap<string, Facili
 const fogNames = ({ fogs }: DemoPlan): readonly string[] =>
   Array.from({ length: fogs }, (_, i) => `fog-${i + 1}`)
 
-/** Writes the rows of simulated facilities where their own configuration looks for them. */
-const writeSimulated = async (folder: string, plan: DemoPlan): Promise<void> => {
-  for (const [i, { name, kind }] of simulatedNames(plan.facilities).entries()) {
+/** Writes made-up rows where the facilities' own configuration looks for them. */
+const writeMadeUp = async (folder: string, plan: DemoPlan): Promise<void> => {
+  for (const [i, { name, kind, rows }] of madeUpSites(plan.facilities).entries()) {
+    const local = join(folder, name, "local")
+    await mkdir(local, { recursive: true, mode: 0o700 })
+    const write = (file: string, content: string | Uint8Array): Promise<void> =>
+      writeFile(join(local, file), content, { mode: 0o600 })
+    if (plan.study === "simulated") {
+      const random = insecureSeededRandom(plan.seed ?? SYNTHETIC_SEED, "simulated", name)
+      const { csv, mapping } = simulatedFile({ kind, rows, random, coding: "site" })
+      await write("records.csv", csv)
+      await write("mapping.yaml", mappingFileText(mapping))
+      continue
+    }
     const random = insecureSeededRandom(plan.seed ?? SYNTHETIC_SEED, "synthetic-heart", name)
-    const rows = SIZES[i % SIZES.length] as number
-    await mkdir(join(folder, name, "local"), { recursive: true, mode: 0o700 })
-    await writeFile(
-      join(folder, name, "local", "records.csv"),
-      syntheticHeart({ profile: kind, rows, random }),
-      { mode: 0o600 },
-    )
+    const profile = kind === "emergency-centre" ? "hospital" : kind
+    const size = HEART_SIZES[i % HEART_SIZES.length] as number
+    await write("records.csv", syntheticHeart({ profile, rows: size, random }))
   }
 }
 
@@ -190,7 +206,7 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
     local,
     study: studyFileOf(plan, [...files.keys()], fogs),
   })
-  if (plan.study === "simulated") await writeSimulated(folder, plan)
+  if (isMadeUp(plan.study)) await writeMadeUp(folder, plan)
   const config = (name: string): string => configs.get(name) as string
   return {
     folder,
@@ -221,7 +237,7 @@ export const layOutInProcess = async (folder: string, plan: DemoPlan): Promise<I
     deadlines: UNHURRIED,
   })
   const study = studyOf(file)
-  if (plan.study === "simulated") await writeSimulated(folder, plan)
+  if (isMadeUp(plan.study)) await writeMadeUp(folder, plan)
   return {
     folder,
     study,

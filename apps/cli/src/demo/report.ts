@@ -81,8 +81,19 @@ const MARKS: Readonly<Record<string, string>> = {
     "  exact-metrics: figures on held-out rows are sent without noise; the privacy budget does not cover those rows",
 }
 
-const privacyText = ({ budget, privacy, seed }: DemoReport): readonly string[] =>
-  budget === null
+/** What the noise costs, beside the same study without it on the same patients. */
+const costText = ({ metrics, withoutNoise }: DemoReport): readonly string[] => {
+  const [noisy, quiet] = [metrics.mean.auc, withoutNoise?.mean.auc ?? null]
+  if (noisy === null || quiet === null) return []
+  const costs = quiet - noisy
+  return [
+    `  The noise ${costs < 0 ? "happens to gain" : "costs"} ${Math.abs(costs).toFixed(3)} of the mean AUC here: ${noisy.toFixed(3)} with it, ${quiet.toFixed(3)} without.`,
+  ]
+}
+
+const privacyText = (report: DemoReport): readonly string[] => {
+  const { budget, privacy, seed } = report
+  return budget === null
     ? [
         "Differential privacy is off: sums over facilities are all that is opened, but the model itself carries no bound",
         "on what it tells of one patient.",
@@ -95,12 +106,14 @@ const privacyText = ({ budget, privacy, seed }: DemoReport): readonly string[] =
             ({ facility, epsilon }) =>
               `  ${facility.padEnd(34)} epsilon ${epsilon === null ? "none" : epsilon.toFixed(3)}`,
           ),
+        ...costText(report),
         "  One patient more or less changes the odds of any model by a factor of at most e^epsilon, except with probability",
         "  delta. A patient of several facilities has the sum of what they spent.",
         ...(seed === null
           ? []
           : ["  With a public seed the noise can be recomputed: this is what it would cost were it secret."]),
       ]
+}
 
 /** The report for a person. */
 export const reportText = (report: DemoReport): string => {

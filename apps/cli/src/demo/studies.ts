@@ -1,8 +1,37 @@
 import { defaultCohort, type Protection, type Strategy } from "@consilium/federation/study"
 import type { StudyFileInput } from "@consilium/node/config/study-file"
+import { CARDIOVASCULAR_FEATURES } from "@consilium/records/cardiovascular/features"
 import { HEART_FEATURES } from "@consilium/records/heart-schema"
 
-export interface HeartStudyPlan {
+/** What a study is about: the features that it trains on, and how facilities prepare them. */
+export interface Subject {
+  readonly features: readonly string[]
+  readonly data: StudyFileInput["data"]
+  /** Groups of patients that are told apart at the end of the study. */
+  readonly subgroups: NonNullable<StudyFileInput["reporting"]>["subgroups"]
+}
+
+/** The heart features, which have no missing values. */
+export const HEART: Subject = {
+  features: HEART_FEATURES.map(({ name }) => name),
+  data: null,
+  subgroups: [
+    { feature: "sex", names: ["female", "male"] },
+    { feature: "age", cuts: [50, 65] },
+  ],
+}
+
+/** The cardiovascular table of the simulator, its missing values filled in with declared constants. */
+export const CARDIOVASCULAR: Subject = {
+  features: CARDIOVASCULAR_FEATURES.map(({ name }) => name),
+  data: { schema: "cardiovascular", missing: "impute" },
+  subgroups: [
+    { feature: "sex=male", names: ["female", "male"] },
+    { feature: "age", cuts: [55, 65] },
+  ],
+}
+
+export interface StudyPlan {
   readonly name: string
   /** 32 bytes, hexadecimal. */
   readonly nonce: string
@@ -50,32 +79,26 @@ export const DEMO_DELTA = 1e-5
 export const proximalMuOf = (strategy: DemoStrategy, given: number | undefined): number =>
   given ?? TUNED[strategy].mu ?? 0
 
-/** Groups of patients that studies tell apart at their end, where they have these features. */
-const SUBGROUPS = [
-  { feature: "sex", names: ["female", "male"] },
-  { feature: "age", cuts: [50, 65] },
-]
-
 /** Facilities whose sum, weighed by up to 512 rows each, fits its 31 bits; among more of them all weigh the same. */
-const MOST_WEIGHED = 128
+const MOST_WEIGHED = 64
 
 /**
- * A study on the heart schema: logistic regression on 13 features, batches of 4, 100 local steps a round, weights by
+ * A study on a subject: logistic regression, batches of 4, 100 local steps a round, weights by
  * training rows; with differential privacy by Poisson samples and equal weights. Facilities are spread over
  * the fogs in turn; without fogs they talk to the leader.
  *
  * Source: Ogier du Terrail et al. 2022, arXiv 2210.04620 (Fed-Heart-Disease)
  */
-export const heartStudy = (plan: HeartStudyPlan): StudyFileInput => {
+export const studyOn = (subject: Subject, plan: StudyPlan): StudyFileInput => {
   const strategy = plan.strategy ?? "fedyogi"
   const cohort = defaultCohort(plan.facilities.length)
   const equal = plan.facilities.length > MOST_WEIGHED ? { quantisation: { weights: "equal" as const } } : {}
   const epsilon = plan.epsilon ?? null
-  const features = HEART_FEATURES.map((feature) => feature.name)
   return {
     name: plan.name,
     nonce: plan.nonce,
-    model: { kind: "logistic-regression", features },
+    model: { kind: "logistic-regression", features: [...subject.features] },
+    data: subject.data,
     training: {
       learning_rate:
         plan.learningRate ?? (epsilon === null ? TUNED[strategy].local : WITH_NOISE.learningRate),
@@ -89,7 +112,7 @@ export const heartStudy = (plan: HeartStudyPlan): StudyFileInput => {
       strategy: strategy === "fedprox" ? "fedavg" : strategy,
       learning_rate: TUNED[strategy].server,
     },
-    reporting: { subgroups: SUBGROUPS.filter(({ feature }) => features.includes(feature)) },
+    reporting: { subgroups: subject.subgroups },
     ...(epsilon === null
       ? equal
       : {

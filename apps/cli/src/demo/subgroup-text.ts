@@ -13,7 +13,8 @@ const groupText = (
   { group, facilities, all }: SubgroupView["groups"][number],
   most: number,
 ): readonly string[] => {
-  const label = `${feature}: ${group}`
+  // of a one-hot feature the name of its column says what the groups are
+  const label = `${feature.split("=")[0]}: ${group}`
   const shown = facilities.flatMap(({ facility, figures }) =>
     figures === null ? [] : [{ facility, figures }],
   )

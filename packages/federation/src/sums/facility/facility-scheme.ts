@@ -42,7 +42,9 @@ export interface FacilityScheme {
     | null
   /**
    * This facility's answer for a cohort, from the parts it holds of each member, by dealer. Null where nobody answers.
-   * @throws {ConsiliumError} "cohort/missing-part" if it holds too little, "lattice/already-used" for another request
+   * One list per attempt is the rule of who calls this; under keys of an epoch their ledger insists on it as well.
+   * @throws {ConsiliumError} "cohort/missing-part" if it holds too little, "lattice/already-used" for another request under
+   *   the same keys
    */
   readonly partial:
     | ((

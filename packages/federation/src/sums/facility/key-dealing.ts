@@ -1,4 +1,5 @@
 import { toHex } from "@consilium/base/bytes"
+import { encode, list, u16 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { PrfStream, type RandomSource, type SecretKey } from "@consilium/base/random"
 import { SeedLedger } from "@consilium/lattice/sums/seed-ledger"
@@ -6,6 +7,7 @@ import { keyChallenge } from "@consilium/lattice/threshold/key-check"
 import { acceptShare, dealKey } from "@consilium/lattice/threshold/key-dealing"
 import { zeroTestId } from "@consilium/lattice/threshold/zero-check"
 import { encryptZero, partialZero } from "@consilium/lattice/threshold/zero-test"
+import { MAX_PARTICIPANTS } from "../../roster.js"
 import { openSealed } from "../../suite.js"
 import { keyShareBinding } from "../key-shares.js"
 import { ceremonyOf, thresholdParameters } from "../lattice-parameters.js"
@@ -13,6 +15,8 @@ import type { SumRequest, SumSetting } from "../secure-sum.js"
 import type { EpochKeys } from "./epoch-keys.js"
 import type { FacilityScheme, OwnSide } from "./facility-scheme.js"
 import { sealShares } from "./parts.js"
+
+const points = list(u16, MAX_PARTICIPANTS)
 
 /** All that a facility deals in a ceremony follows from the secret it drew for it. */
 export const ceremonyStream = (setting: Pick<SumSetting, "spec">, secret: SecretKey): PrfStream =>
@@ -73,8 +77,10 @@ export const answerZeroTest = (
   if (secret === null) return { test: null, answers: [] }
   const id = zeroTestId(parameters, ceremony, challenge)
   const active = openers.map((opener) => directory.pointOf(opener)).sort((a, b) => a - b)
+  // other openers get other noise: what two answers under one noise differ by is the share itself
+  const named = encode(points, active)
   const stream = (purpose: string, about: Uint8Array): PrfStream =>
-    new PrfStream(secret, purpose, setting.spec, about)
+    new PrfStream(secret, purpose, setting.spec, about, named)
   const ledger = SeedLedger.begin(0)
   const permitted = <P>(
     admission: { readonly kind: "first"; readonly permit: P } | { readonly kind: "repeated" },

@@ -1,0 +1,6 @@
+/** What a demo trains on. `simulated`: cardiovascular tables, each facility in its own coding; `synthetic-heart`: the heart schema without its data. */
+export const SUBJECTS = ["simulated", "heart", "synthetic-heart"] as const
+export type DemoSubject = (typeof SUBJECTS)[number]
+
+/** Whether the rows of a study are made up. */
+export const isMadeUp = (subject: DemoSubject): boolean => subject !== "heart"
