@@ -2,10 +2,11 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import type { Protection } from "@consilium/federation/study"
+import { isKeyed, type Protection } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
 import type { Outcome } from "@consilium/node/roles/outcome"
 import { StudyRun } from "../security/study-run.js"
+import { type LeaderRecord, leaderRecord } from "./leader-record.js"
 
 /** The fixture: 3 facilities behind one fog, 2 rounds; the leader keeps files, which start in no time. */
 const PLAN = { facilities: 3, fogs: 1, rounds: 2, seed: 7 } as const
@@ -14,6 +15,7 @@ const PATIENCE = 180_000
 
 export interface Ended {
   readonly outcome: Outcome
+  readonly record: LeaderRecord
   readonly kills: number
   readonly seconds: number
   /** Points that each role passed in an undisturbed run. */
@@ -25,13 +27,18 @@ const linesOf = (path: string): readonly string[] => readFileSync(path, "utf8").
 /** One study whose participants are killed and started again until it is over. */
 export class ChaosStudy {
   readonly #run: StudyRun
-  readonly #files: { readonly seen: string; readonly wanted: string; readonly hits: string }
+  readonly #files: {
+    readonly seen: string
+    readonly wanted: string
+    readonly hits: string
+    readonly deaths: string
+  }
   #kills = 0
 
   private constructor(run: StudyRun) {
     this.#run = run
     const file = (name: string): string => join(run.folder, name)
-    this.#files = { seen: file("seen"), wanted: file("wanted"), hits: file("hits") }
+    this.#files = { seen: file("seen"), wanted: file("wanted"), hits: file("hits"), deaths: file("deaths") }
     for (const path of Object.values(this.#files)) writeFileSync(path, "")
   }
 
@@ -47,20 +54,22 @@ export class ChaosStudy {
     return new ChaosStudy(run)
   }
 
-  /** Runs undisturbed and tells which points there are. */
+  /** Runs undisturbed and tells which points there are, those of the first key ceremony apart from those after it. */
   undisturbed(): Promise<Ended> {
-    return this.#complete({ CHAOS_SEEN: this.#files.seen })
+    return this.#complete({ CHAOS_SEEN: this.#files.seen, ...this.#parts })
   }
 
-  /** Runs while every role kills itself at each of these points that it comes to, once; gives those it came to. */
+  /** Runs while every role kills itself at each of these points that it comes to, once; gives those at which one died. */
   async killedAt(points: readonly string[]): Promise<Ended & { readonly hits: readonly string[] }> {
     writeFileSync(this.#files.wanted, points.map((point) => `${point}\n`).join(""))
     const ended = await this.#complete({
       CHAOS_SEEN: this.#files.seen,
       CHAOS_WANTED: this.#files.wanted,
       CHAOS_HITS: this.#files.hits,
+      CHAOS_DEATHS: this.#files.deaths,
+      ...this.#parts,
     })
-    return { ...ended, hits: linesOf(this.#files.hits) }
+    return { ...ended, hits: [...new Set(linesOf(this.#files.deaths))] }
   }
 
   /** Runs while somebody is killed after each of some waits, in milliseconds; which one, a number says. */
@@ -88,6 +97,11 @@ export class ChaosStudy {
     return (["leader", "fog", "facility"] as const).flatMap((role) => this.#run.named(role))
   }
 
+  /** Where roles note that the keys of the first ceremony are in use, if there is one. */
+  get #parts(): NodeJS.ProcessEnv {
+    return isKeyed(this.#run.study) ? { CHAOS_EPOCH: join(this.#run.folder, "epoch") } : {}
+  }
+
   async #complete(environment: NodeJS.ProcessEnv): Promise<Ended> {
     const began = performance.now()
     this.#run.start("authority")
@@ -100,10 +114,12 @@ export class ChaosStudy {
     const seconds = (performance.now() - began) / 1000
     await this.#run.stop("authority")
     const outcome = await this.#run.outcome()
-    const audit = await auditFolder(join(this.#run.folder, "leader/local/leader.yaml"))
+    const leader = join(this.#run.folder, "leader/local/leader.yaml")
+    const audit = await auditFolder(leader)
     if (audit.modelHash !== outcome.modelHash)
       throw new Error("The log leads to another model than the outcome says.")
-    return { outcome, kills: this.#kills, seconds, seen: linesOf(this.#files.seen) }
+    const record = await leaderRecord(leader)
+    return { outcome, record, kills: this.#kills, seconds, seen: linesOf(this.#files.seen) }
   }
 
   /** Starts a participant again whenever it is killed; it must end well in the end. */

@@ -106,16 +106,16 @@ export const standsStill = async (run: StudyRun, senders: number): Promise<void>
   await run.until(() => logged(run, "leader", "submit") >= senders, `${senders} facilities have submitted`)
 }
 
-/** Lets the facility that asks take part in a study. */
-export const release = async (run: StudyRun, study = "simulated"): Promise<void> => {
-  const folder = dataFolder(run, HOLDER)
+/** Lets a facility that asks take part in a study. */
+export const release = async (run: StudyRun, study = "simulated", holder: string = HOLDER): Promise<void> => {
+  const folder = dataFolder(run, holder)
   await run.until(
     () =>
       callAdmin(folder, "status", {}, { result: waiting }).then(
         ({ studies }) => studies.some(({ name, waitsForApproval }) => name === study && waitsForApproval),
         () => false,
       ),
-    `${HOLDER} asks a person`,
+    `${holder} asks a person`,
   )
   await callAdmin(folder, "approve", { study, by: "a person" })
 }

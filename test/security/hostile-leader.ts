@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
-import { hash } from "@consilium/base/hash"
+import { hash, sha256 } from "@consilium/base/hash"
 import { type Milliseconds, milliseconds } from "@consilium/base/units"
 import { emptyHead, type LogHead, type LogHeader, nextHeader } from "@consilium/federation/log"
 import { type Message, type MessageOf, messageCodec, pack } from "@consilium/federation/messages"
@@ -22,6 +22,8 @@ type Sign = (message: Uint8Array) => Uint8Array
 export interface Tried {
   readonly scenario: string
   readonly answers: Readonly<Record<string, string>>
+  /** Digest of the message that was sent, hexadecimal; null where more than a message of the leader's was forged. */
+  readonly evidence: string | null
 }
 
 const HONEST_WAIT = 60_000
@@ -31,8 +33,10 @@ const ROSTER_WAIT = 60_000
 const LAST_WORDS: Milliseconds = milliseconds(10_000)
 const ANSWERS = new Set([
   "submit",
+  "update",
   "opening",
   "verdict",
+  "key-tested",
   "signature",
   "partial",
   "report",
@@ -185,12 +189,13 @@ export class HostileLeader {
     message: Message,
     type: T,
     names: readonly string[] = this.names,
+    told: readonly string[] = names,
   ): Promise<ReadonlyMap<string, MessageOf<T>>> {
     const mark = this.inbox.length
-    if (names.length === this.names.length) this.say(message)
+    if (told.length === this.names.length) this.say(message)
     else {
       this.log(message)
-      this.tell(names, message)
+      this.tell(told, message)
     }
     const answers = await this.#since(mark, names, HONEST_WAIT)
     const out = new Map<string, MessageOf<T>>()
@@ -209,7 +214,7 @@ export class HostileLeader {
   async attack(scenario: string, message: Message, names: readonly string[] = this.names): Promise<void> {
     const mark = this.inbox.length
     this.tell(names, message)
-    this.#note(scenario, names, await this.#since(mark, names, REFUSAL_WAIT))
+    this.#note(scenario, names, await this.#since(mark, names, REFUSAL_WAIT), digestOf(message))
   }
 
   /** Sends what must go unanswered. */
@@ -220,11 +225,16 @@ export class HostileLeader {
   ): Promise<void> {
     const mark = this.inbox.length
     this.tell(names, message)
-    await this.silence(scenario, mark, names)
+    await this.silence(scenario, mark, names, digestOf(message))
   }
 
   /** Notes what is answered to something forged: nothing. A late answer would show in what came in all. */
-  async silence(scenario: string, mark: number, names: readonly string[] = this.names): Promise<void> {
+  async silence(
+    scenario: string,
+    mark: number,
+    names: readonly string[] = this.names,
+    evidence: string | null = null,
+  ): Promise<void> {
     await sleep(QUIET_WAIT)
     this.#note(
       scenario,
@@ -235,14 +245,20 @@ export class HostileLeader {
           .filter(({ message }) => ANSWERS.has(message.type))
           .map((d) => [d.from.name, d]),
       ),
+      evidence,
     )
   }
 
-  note(scenario: string, answers: Readonly<Record<string, string>>): void {
-    this.tried.push({ scenario, answers })
+  note(scenario: string, answers: Readonly<Record<string, string>>, evidence: string | null = null): void {
+    this.tried.push({ scenario, answers, evidence })
   }
 
-  #note(scenario: string, names: readonly string[], answers: ReadonlyMap<string, Delivery>): void {
+  #note(
+    scenario: string,
+    names: readonly string[],
+    answers: ReadonlyMap<string, Delivery>,
+    evidence: string | null,
+  ): void {
     this.note(
       scenario,
       Object.fromEntries(
@@ -251,6 +267,7 @@ export class HostileLeader {
           return [name, answer ? spoken(answer) : "nothing"]
         }),
       ),
+      evidence,
     )
   }
 
@@ -277,6 +294,8 @@ export class HostileLeader {
     return out
   }
 }
+
+const digestOf = (message: Message): string => toHex(sha256(encode(messageCodec, message)))
 
 const spoken = (message: Message): string => {
   if (message.type === "refusal") return `refused: ${message.code}`

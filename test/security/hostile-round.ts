@@ -23,30 +23,41 @@ export interface OpenAttempt {
   readonly spec: RoundSpec
   readonly digest: Uint8Array
   readonly submissions: ReadonlyMap<string, SignedSubmission>
+  /** What came to the leader as the parent of facilities. */
+  readonly payloads: ReadonlyMap<string, Uint8Array>
 }
 
 /** The honest steps of a round, one by one: what stands between two attempts to cheat. */
 export class HostileRounds extends HostileLeader {
-  announcement(round: number, attempt: number, parameters: Float64Array): MessageOf<"announce"> {
+  announcement(round: number, attempt: number, parameters: Float64Array, epoch = 0): MessageOf<"announce"> {
     const { study, directory } = this
     const spec: RoundSpec = {
       study: studyDigest(study),
       round,
       attempt,
-      epoch: 0,
+      purpose: "update",
+      epoch,
       roster: directory.digest,
       model: modelHashOf(study, parameters),
     }
-    return { type: "announce", spec, model: modelFile(study, parameters, round - 1) }
+    return { type: "announce", spec, model: modelFile(study, parameters, round - 1), members: null }
   }
 
   async announce(round: number, attempt: number, parameters: Float64Array): Promise<OpenAttempt> {
     const message = this.announcement(round, attempt, parameters)
-    const answers = await this.ask(message, "submit")
+    const submissions = await this.ask(message, "submit")
+    return this.attemptOf(message, submissions)
+  }
+
+  protected attemptOf(
+    { spec }: MessageOf<"announce">,
+    answers: ReadonlyMap<string, SignedSubmission>,
+    payloads: OpenAttempt["payloads"] = new Map(),
+  ): OpenAttempt {
     const submissions = new Map(
       [...answers].map(([name, { submission, signature }]) => [name, { submission, signature }]),
     )
-    return { spec: message.spec, digest: specDigest(message.spec), submissions }
+    return { spec, digest: specDigest(spec), submissions, payloads }
   }
 
   list({ digest, submissions }: OpenAttempt, names: readonly string[]): MessageOf<"lock"> {
@@ -105,8 +116,22 @@ export class HostileRounds extends HostileLeader {
     return new Map([...answers].map(([name, { signature }]) => [name, signature]))
   }
 
-  certificate(proposal: Proposal, signatures: ReadonlyMap<string, Uint8Array>): MessageOf<"certificate"> {
-    return { type: "certificate", proposal, signatures: this.#signed(signatures) }
+  certificate(
+    proposal: Proposal,
+    signatures: ReadonlyMap<string, Uint8Array>,
+    openers: readonly string[] = [],
+  ): MessageOf<"certificate"> {
+    return {
+      type: "certificate",
+      proposal,
+      signatures: this.#signed(signatures),
+      openers: this.idsOf(openers),
+    }
+  }
+
+  /** Ids of facilities, as lists of them are sent. */
+  idsOf(names: readonly string[]): readonly Uint8Array[] {
+    return names.map((name) => this.directory.named(name).id).sort(compareBytes)
   }
 
   /** The end of a log as the leader shows it when it is over, with who signed it. */
@@ -122,15 +147,24 @@ export class HostileRounds extends HostileLeader {
   }
 
   /** The sum that some facilities' answers open. */
-  sum(attempt: OpenAttempt, proposal: Proposal, partials: ReadonlyMap<string, MessageOf<"partial">>): string {
+  sum(
+    attempt: OpenAttempt,
+    proposal: Proposal,
+    partials: ReadonlyMap<string, MessageOf<"partial">>,
+    ciphertexts: readonly string[] = [],
+  ): string {
     const { study, directory } = this
     const { keys } = this.membership
     const digest = certificateDigest(proposal)
-    const setting = { study, directory, spec: attempt.digest, suite: nodeSuite }
+    const { epoch, attempt: number } = attempt.spec
+    const setting = { study, directory, spec: attempt.digest, epoch, attempt: number, suite: nodeSuite }
+    const cohort = proposal.cohort.map(({ facility }) => facility)
+    const payloads = ciphertexts.map((name) => attempt.payloads.get(name) as Uint8Array)
     const answers = [...partials].map(([name, { sealed }]) => {
       const facility = directory.named(name)
       return { facility: facility.id, opening: openBetween(keys, facility.sealingKey, digest, sealed) }
     })
-    return protectionOf(study).combine(setting, [], answers).join(",")
+    const openers = payloads.length === 0 ? [] : this.idsOf([...partials.keys()])
+    return protectionOf(study).combine(setting, { cohort, openers }, payloads, answers).join(",")
   }
 }

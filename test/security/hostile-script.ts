@@ -228,8 +228,9 @@ export class Script {
     )
     const mark = leader.inbox.length
     const body = encode(messageCodec, leader.certificate(all, new Map([...signatures].slice(0, 4))))
-    // the last entry of the list, 16 bytes of name and 64 of signature, becomes a copy of the one before
-    body.copyWithin(body.length - 80, body.length - 160, body.length - 80)
+    // the last entry of the list, 16 bytes of name and 64 of signature, becomes a copy of the one before; nobody is named to open
+    const end = body.length - NO_OPENERS
+    body.copyWithin(end - 80, end - 160, end - 80)
     for (const name of names) leader.forge(directory.named(name).id, { body })
     await leader.silence("a certificate with one signature twice", mark)
     await this.#unsigned("a valid certificate signed by a stranger", leader.certificate(all, signatures))
@@ -476,6 +477,9 @@ export class Script {
     this.sums[label] = sum
   }
 }
+
+/** Bytes of an empty list. */
+const NO_OPENERS = 4
 
 const THE_END = "The script is over."
 

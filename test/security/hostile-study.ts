@@ -1,8 +1,11 @@
 import { milliseconds } from "@consilium/base/units"
+import { isKeyed } from "@consilium/federation/study"
 import { leaderFileSchema, storageKeyOf } from "@consilium/node/config/role-files"
 import { readConfig } from "@consilium/node/config/yaml-file"
-import { joinStudy } from "@consilium/node/roles/membership"
-import type { Tried } from "./hostile-leader.js"
+import { joinStudy, type Membership } from "@consilium/node/roles/membership"
+import { HostileCeremonies } from "./hostile-ceremony.js"
+import { KeyScript } from "./hostile-key-script.js"
+import { HostileLeader, type Tried } from "./hostile-leader.js"
 import { HostileRounds } from "./hostile-round.js"
 import { Script } from "./hostile-script.js"
 
@@ -19,6 +22,8 @@ export interface HostileReport {
   readonly sums: Readonly<Record<string, string>>
   /** How many exact figures came: of a round's model, and at the end. */
   readonly figures: { readonly rounds: number; readonly final: number }
+  /** How many updates came, and answers to tests of keys. */
+  readonly came: { readonly updates: number; readonly keyTests: number }
   /** What the fog told of messages that it did not pass on. */
   readonly fogSecurity: readonly string[]
   /** Why the script ended early; null if it came to its end. */
@@ -27,6 +32,15 @@ export interface HostileReport {
 
 const narrate = (line: string): void => {
   process.stderr.write(`${line}\n`)
+}
+
+const scriptFor = (membership: Membership) => {
+  if (isKeyed(new HostileLeader(membership).study)) {
+    const leader = new HostileCeremonies(membership)
+    return { leader, script: new KeyScript(leader, narrate) }
+  }
+  const leader = new HostileRounds(membership)
+  return { leader, script: new Script(leader, narrate) }
 }
 
 const main = async (configPath: string): Promise<void> => {
@@ -41,8 +55,7 @@ const main = async (configPath: string): Promise<void> => {
     narrate,
     stop: new AbortController().signal,
   })
-  const leader = new HostileRounds(membership)
-  const script = new Script(leader, narrate)
+  const { leader, script } = scriptFor(membership)
   await leader.start()
   const stopped = await script.run()
   if (stopped !== null) leader.broadcast({ type: "ended", reason: stopped, head: null })
@@ -61,6 +74,10 @@ const main = async (configPath: string): Promise<void> => {
     figures: {
       rounds: leader.count((message) => message.type === "report" && message.metrics !== null),
       final: leader.count((message) => message.type === "final-report"),
+    },
+    came: {
+      updates: leader.count(({ type }) => type === "update"),
+      keyTests: leader.count(({ type }) => type === "key-tested"),
     },
     fogSecurity: leader.inbox.flatMap(({ from, message }) =>
       message.type === "security" ? [`${from.name}: ${message.code}`] : [],

@@ -1,5 +1,6 @@
+import { toHex } from "@consilium/base/bytes"
 import type { SecretKey } from "@consilium/base/random"
-import type { RoundSpec } from "@consilium/federation/messages"
+import { type RoundSpec, specDigest } from "@consilium/federation/messages"
 import { initialModel } from "@consilium/federation/model"
 import { clipToNorm, roundToGrid } from "@consilium/federation/quantise"
 import type { Study } from "@consilium/federation/study"
@@ -35,7 +36,7 @@ export const recordsOf = async (run: StudyRun, facility: string): Promise<LocalR
   const { configPath, file } = run.layout.facilities.get(facility) as NonNullable<
     ReturnType<StudyRun["layout"]["facilities"]["get"]>
   >
-  return prepare(await readRecords(facility, configPath, facilityFileSchema.parse(file)))
+  return prepare(await readRecords(facility, configPath, facilityFileSchema.parse(file)), run.study)
 }
 
 /** The shares that a facility deals, by recipient, before they are sealed. */
@@ -49,7 +50,7 @@ const sharesOf = (
   const { shares } = deal(FieldVector.fromIntegers(values), {
     threshold: study.cohort.threshold,
     points: Array.from({ length: recipients }, (_, i) => i + 1),
-    random: roundStream(study, spec, secret, "dealing/shamir"),
+    random: roundStream(study, spec, secret, `dealing/shamir/${toHex(specDigest(spec))}`),
   })
   return shares.map((share) => {
     const bytes = share.encode()
@@ -110,10 +111,13 @@ export const knownUpdates = (
         { name: name("dequantised update"), values: [...rounded].map((value) => value * 2 ** -fractionBits) },
         { name: name("weighted integers"), values: [...trained.values] },
       ],
-      shares: sharesOf(study, spec, secret, trained.values, recipients).map((values, point) => ({
-        name: name(`share of recipient ${point + 1}`),
-        values,
-      })),
+      shares:
+        study.protection === "shamir"
+          ? sharesOf(study, spec, secret, trained.values, recipients).map((values, point) => ({
+              name: name(`share of recipient ${point + 1}`),
+              values,
+            }))
+          : [],
     })
     cursor = trained.cursor
   }

@@ -6,6 +6,16 @@ export interface Secret {
   readonly values: readonly number[] | readonly bigint[]
 }
 
+/** A long string of bytes, such as a packed polynomial: any intact stretch of a kilobyte of it is found. */
+export interface LongSecret {
+  readonly name: string
+  /** How it is laid out, such as "packed". */
+  readonly form: string
+  readonly bytes: Uint8Array
+  /** Bytes that a needle takes to hold enough information. */
+  readonly width: number
+}
+
 /** A key or another string of bytes, as a secret to search for. */
 export const bytesSecret = (name: string, bytes: Uint8Array): Secret => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -27,6 +37,8 @@ const LEAST_VALUES = 3
  * show it by chance with probability below 2^-40.
  */
 const LEAST_BITS = 80
+
+const STRETCH = 1024
 
 const P61 = 2n ** 61n - 1n
 const inField = (value: number): bigint => {
@@ -200,12 +212,23 @@ function* wrapped(bytes: Uint8Array): Generator<readonly [form: string, bytes: U
   }
 }
 
-/** Every needle of a secret. Throws if the secret holds too little to be told from chance. */
-export const needlesOf = (secret: Secret): readonly Needle[] => {
+/** Needles so far apart that each stretch of a long secret holds one. */
+const needlesOfLong = ({ name, form, bytes, width }: LongSecret): readonly Needle[] => {
   const needles: Needle[] = []
-  for (const [plain, bytes] of plainForms(secret.values))
-    for (const [how, inner] of wrapped(bytes))
-      needles.push({ secret: secret.name, form: `${plain}${how}`, bytes: inner })
+  for (let from = 0; from + width <= bytes.length; from += STRETCH - width)
+    for (const [how, inner] of wrapped(bytes.subarray(from, from + width)))
+      needles.push({ secret: name, form: `${form}${how}`, bytes: inner })
+  return needles
+}
+
+/** Every needle of a secret. Throws if the secret holds too little to be told from chance. */
+export const needlesOf = (secret: Secret | LongSecret): readonly Needle[] => {
+  const needles: Needle[] = []
+  if ("bytes" in secret) needles.push(...needlesOfLong(secret))
+  else
+    for (const [plain, bytes] of plainForms(secret.values))
+      for (const [how, inner] of wrapped(bytes))
+        needles.push({ secret: secret.name, form: `${plain}${how}`, bytes: inner })
   if (needles.length === 0) throw new Error(`${secret.name} holds too little to be searched for.`)
   return needles
 }

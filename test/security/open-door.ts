@@ -5,7 +5,7 @@ import type { Directory, Participant } from "@consilium/federation/roster"
 import { routeAt } from "@consilium/federation/routing"
 import { nodeSuite } from "@consilium/node/identity/suite"
 import { Mailbox } from "@consilium/node/transport/mailbox"
-import type { StudyDoor } from "@consilium/node/transport/parent-server"
+import type { StudyDoor } from "@consilium/node/transport/study-door"
 
 /** A message that came, and whose it is. */
 export interface Delivery {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { facilityFileSchema } from "@consilium/node/config/role-files"
-import { prepare, readRecords } from "@consilium/node/local-records"
+import { prepare, readRecords, sidesOf } from "@consilium/node/local-records"
 import type { LabelledRows } from "@consilium/records/rows"
 import type { Secret } from "./needles.js"
 import type { StudyRun } from "./study-run.js"
@@ -71,13 +71,14 @@ export const plantedSecrets = async (run: StudyRun, facility: string): Promise<P
     ReturnType<StudyRun["layout"]["facilities"]["get"]>
   >
   const records = await readRecords(facility, known.configPath, facilityFileSchema.parse(known.file))
-  const scaled = prepare(records)
+  const sides = sidesOf(records, run.study)
+  const scaled = prepare(records, run.study)
   const columns = Object.keys(PATIENTS[0]) as readonly Column[]
   // the numeric features lie together at the front; what follows are the one-hot codes
   const rowsOf = (rows: Pick<LabelledRows, "features" | "columns">, row: number): readonly number[] => [
     ...rows.features.slice(row * rows.columns, row * rows.columns + 8),
   ]
-  const raw = [records.train, records.holdOut].flatMap((side) =>
+  const raw = [sides.train, sides.holdOut].flatMap((side) =>
     placesIn(side).map(([patient, row]) => ({
       name: `patient ${patient + 1} of ${facility}`,
       values: rowsOf(side, row),
@@ -85,8 +86,8 @@ export const plantedSecrets = async (run: StudyRun, facility: string): Promise<P
   )
   const standardised = (
     [
-      ["train", records.train],
-      ["holdOut", records.holdOut],
+      ["train", sides.train],
+      ["holdOut", sides.holdOut],
     ] as const
   ).flatMap(([side, rows]) =>
     placesIn(rows).map(([patient, row]) => ({

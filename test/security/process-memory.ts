@@ -10,6 +10,7 @@ interface Region {
 
 const PAGE = 4096
 const PORTION = 8 << 20
+const ZEROS = Buffer.alloc(PAGE)
 
 /** Readable memory that is the process's own: heaps, stacks, anonymous and private pages; not code or mapped files. */
 const regionsOf = (pid: number): readonly Region[] =>
@@ -58,6 +59,20 @@ export interface MemoryScan {
   readonly bytes: number
 }
 
+/** Where something was ever written: much of what a process reserves is zeros. Each run with a margin for needles that end in some. */
+const writtenIn = (portion: Buffer, length: number, margin: number): readonly Region[] => {
+  const runs: { from: number; to: number }[] = []
+  for (let at = 0; at < length; at += PAGE) {
+    const end = Math.min(at + PAGE, length)
+    if (portion.compare(ZEROS, 0, end - at, at, end) === 0) continue
+    const [from, to] = [Math.max(0, at - margin), Math.min(length, end + margin)]
+    const last = runs.at(-1)
+    if (last !== undefined && from <= last.to) last.to = to
+    else runs.push({ from, to })
+  }
+  return runs
+}
+
 /** Searches the memory of a running process, which stands still meanwhile. */
 export const scanMemory = async (scanner: Scanner, pid: number, where: string): Promise<MemoryScan> => {
   await pause(pid)
@@ -74,8 +89,13 @@ export const scanMemory = async (scanner: Scanner, pid: number, where: string): 
           continue
         }
         bytes += length
-        for (const hit of scanner.scan(portion.subarray(0, length), `${where} ${at.toString(16)}`, false))
-          if (!hits.has(hit.secret)) hits.set(hit.secret, hit)
+        for (const run of writtenIn(portion, length, scanner.overlap))
+          for (const hit of scanner.scan(
+            portion.subarray(run.from, run.to),
+            `${where} ${(at + run.from).toString(16)}`,
+            false,
+          ))
+            if (!hits.has(hit.secret)) hits.set(hit.secret, hit)
         at += at + length < to ? Math.max(PAGE, length - scanner.overlap) : length
       }
     return { hits: [...hits.values()], bytes }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { unpackedIn } from "./deflate.js"
-import { type Needle, needlesOf, type Secret } from "./needles.js"
+import { type LongSecret, type Needle, needlesOf, type Secret } from "./needles.js"
 
 export interface Hit {
   readonly secret: string
@@ -58,7 +58,7 @@ export class Scanner {
   /** Bytes by which neighbouring portions must overlap so that no needle falls between them. */
   readonly overlap: number
 
-  constructor(secrets: readonly Secret[]) {
+  constructor(secrets: readonly (Secret | LongSecret)[]) {
     const seen = new Set<string>()
     let longest = 0
     for (const needle of secrets.flatMap(needlesOf)) {

@@ -1,14 +1,23 @@
 import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { equalBytes } from "@consilium/base/bytes"
-import { fromUtf8 } from "@consilium/base/platform"
-import { participantId } from "@consilium/federation/roster"
 import { callAdmin } from "@consilium/node/admin/client"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { bundle } from "../security/bundle.js"
 import { GO_ON, WANTS_KILL, WANTS_ROSTER } from "../security/hostile-script.js"
 import type { HostileReport } from "../security/hostile-study.js"
-import { roleLog } from "../security/role-log.js"
+import {
+  answered,
+  dropped,
+  type Expected,
+  expectedSecurity,
+  namesOf,
+  recorded,
+  refused,
+  securityLogged,
+  silent,
+  tableOf,
+  triedIn,
+} from "../security/hostile-table.js"
 import { buildProgram, StudyRun, temporaryFolder } from "../security/study-run.js"
 
 // A leader process with a real kit follows a script of its own; facilities and fog are the program as it is. With
@@ -16,47 +25,6 @@ import { buildProgram, StudyRun, temporaryFolder } from "../security/study-run.j
 
 /** Asks to leave, so that there is a second roster that the leader can misuse. */
 const LEAVES = "hospital-2"
-
-type Targets = "all" | "first" | "rest" | "four" | "last" | "fog"
-
-interface Expected {
-  /** The promise of SECURITY.md that it would break. */
-  readonly promise: string
-  readonly scenario: string
-  readonly to: Targets
-  readonly answer: string
-  /** What a facility logs where it answers nothing. */
-  readonly logged?: string
-  /** Set where a message is dropped as out of its time: its type. */
-  readonly dropped?: string
-}
-
-const refused = (promise: string, scenario: string, code: string, to: Targets = "all"): Expected => ({
-  promise,
-  scenario,
-  to,
-  answer: `refused: ${code}`,
-})
-const silent = (promise: string, scenario: string, logged: string): Expected => ({
-  promise,
-  scenario,
-  to: "all",
-  answer: "nothing",
-  logged,
-})
-const dropped = (promise: string, scenario: string, type: string): Expected => ({
-  promise,
-  scenario,
-  to: "all",
-  answer: "nothing",
-  dropped: type,
-})
-const answered = (promise: string, scenario: string, answer: string, to: Targets = "all"): Expected => ({
-  promise,
-  scenario,
-  to,
-  answer,
-})
 
 const EXPECTED: readonly Expected[] = [
   silent("S10", "a list signed by a stranger", "identity/bad-signature"),
@@ -154,44 +122,10 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  if (report !== undefined) console.log(table())
+  if (report !== undefined) console.log(tableOf(report, EXPECTED, seconds))
   await run?.close()
   rmSync(folder, { recursive: true, force: true })
 })
-
-const namesOf = (to: Targets): readonly string[] => {
-  const { names } = report
-  return {
-    all: names,
-    first: names.slice(0, 1),
-    rest: names.slice(1),
-    four: names.slice(0, 4),
-    last: names.slice(4),
-    fog: ["fog"],
-  }[to]
-}
-
-/** What was tried and what came back, for the reader of the test's output. */
-const table = (): string => {
-  const rows = report.tried.map(({ scenario, answers }) => {
-    const said = [...new Set(Object.values(answers))].map(
-      (answer) => `${Object.values(answers).filter((other) => other === answer).length} x ${answer}`,
-    )
-    const row = EXPECTED.find((one) => one.scenario === scenario)
-    const kept = row?.logged ?? (row?.dropped && "message-dropped")
-    return `  ${scenario.padEnd(72)} ${said.join(", ")}${kept ? `, logged: ${kept}` : ""}`
-  })
-  return [`A dishonest leader, ${rows.length} attempts in ${seconds.toFixed(1)} s:`, ...rows].join("\n")
-}
-
-/** Types of the events of a kind in a role's own log, about the leader. */
-const loggedBy = (name: string, prefix: string): readonly string[] =>
-  roleLog(join(run.folder, name, "data"))
-    .filter(({ header }) => header.type.startsWith(prefix))
-    .map(
-      ({ header }) =>
-        `${equalBytes(header.actor, participantId("leader")) ? "" : "of somebody else: "}${header.type.slice(prefix.length)}`,
-    )
 
 it("the script came to its end, and every process with it", () => {
   expect(report.stopped).toBeNull()
@@ -205,31 +139,24 @@ it("everything that was tried is in the table of what is expected, in its order"
 it.each(EXPECTED.map((row) => [row.promise, row.scenario, row.answer, row.to] as const))(
   "[%s] %s: %s",
   (_promise, scenario, answer, to) => {
-    const tried = report.tried.find((one) => one.scenario === scenario)
-    expect(tried?.answers).toEqual(Object.fromEntries(namesOf(to).map((name) => [name, answer])))
+    const tried = triedIn(report, scenario)
+    expect(tried?.answers).toEqual(Object.fromEntries(namesOf(report, to).map((name) => [name, answer])))
   },
 )
 
 describe("on disk and in all", () => {
   it("each facility has logged each refusal, in order, about the leader, and nothing else", () => {
     for (const name of report.names) {
-      const expected = EXPECTED.filter(({ to }) => namesOf(to).includes(name)).flatMap(
-        ({ answer, logged }) => {
-          if (logged !== undefined) return [logged]
-          return answer.startsWith("refused: ") ? [answer.slice("refused: ".length)] : []
-        },
-      )
-      expect([name, loggedBy(name, "security:")]).toEqual([name, expected])
+      const expected = expectedSecurity(report, EXPECTED, name)
+      expect([name, securityLogged(run, name, report)]).toEqual([name, expected])
     }
   })
 
   it("each facility has logged each message that it dropped", () => {
     const types = EXPECTED.flatMap((row) => row.dropped ?? [])
     for (const name of report.names) {
-      const details = roleLog(join(run.folder, name, "data"))
-        .filter(({ header }) => header.type === "message-dropped")
-        .map(({ body }) => fromUtf8(body))
-      expect([name, details.map((detail) => detail.split(":")[0])]).toEqual([name, types])
+      const dropped = recorded(run, name, "message-dropped").map((detail) => detail.split(":")[0])
+      expect([name, dropped]).toEqual([name, types])
     }
   })
 
@@ -239,7 +166,7 @@ describe("on disk and in all", () => {
 
   it("the fog has logged what it did not pass on, and told the leader", () => {
     const stopped = ["identity/bad-signature", "round/unexpected"]
-    expect(loggedBy("fog-1", "security:")).toEqual(stopped)
+    expect(securityLogged(run, "fog-1", report)).toEqual(stopped.map((code) => `${code}, other evidence`))
     expect(report.fogSecurity).toEqual(stopped.map((code) => `fog-1: ${code}`))
   })
 
@@ -251,12 +178,7 @@ describe("on disk and in all", () => {
       "round 2, attempt 1": 4,
     })
     for (const [i, name] of report.names.entries())
-      expect([
-        name,
-        roleLog(join(run.folder, name, "data")).filter(
-          ({ header }) => header.type === "partial-opening-given",
-        ).length,
-      ]).toEqual([name, i === 0 ? 2 : 3])
+      expect([name, recorded(run, name, "partial-opening-given").length]).toEqual([name, i === 0 ? 2 : 3])
   })
 
   it("the redone round opened the same sum, to the last digit", () => {

@@ -164,7 +164,7 @@ describe("keys that are changed while a study runs", () => {
       const found = await readable(run, name, copy)
       const holds = (spec: RoundSpec): boolean => {
         const key = keyOf(study, directory, spec, name)
-        return [...found.values()].some((bytes) => Buffer.from(bytes).includes(key))
+        return [...found.values()].some((bytes) => Buffer.from(bytes).includes(Buffer.from(key)))
       }
       // the key in use is there: the search finds what is to be found
       expect([name, holds(second)]).toEqual([name, true])

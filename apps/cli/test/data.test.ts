@@ -1,33 +1,13 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { facilityFileText } from "@consilium/node/config/role-files"
+import { FACILITY_KINDS } from "@consilium/records/simulator/kinds"
 import { syntheticHeart } from "@consilium/records/synthetic-heart"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { main } from "../src/main.js"
+import { consilium } from "./in-process.js"
 
-interface Ran {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-const consilium = async (...args: readonly string[]): Promise<Ran> => {
-  const said = { stdout: "", stderr: "" }
-  const kept = { stdout: process.stdout.write, stderr: process.stderr.write }
-  for (const stream of ["stdout", "stderr"] as const)
-    process[stream].write = (text) => {
-      said[stream] += String(text)
-      return true
-    }
-  try {
-    return { code: await main(args), ...said }
-  } finally {
-    process.stdout.write = kept.stdout
-    process.stderr.write = kept.stderr
-  }
-}
 const refused = async (...args: readonly string[]): Promise<string> => {
   const { code, stdout, stderr } = await consilium(...args)
   expect(stdout).toBe("")
@@ -95,7 +75,7 @@ describe("consilium data profile", () => {
       age     60    0 (0 %)      10 %: 32.8, 25 %: 37.2, 50 %: 44.8, 75 %: 54, 90 %: 63 years
       sodium  50    10 (16.7 %)  10 %: 132, 25 %: 135, 50 %: 140, 75 %: 145, 90 %: 147 mmol/L
       ward    60    0 (0 %)      med 29, sur *, icu *
-      died    60    0 (0 %)      yes 30, no 30
+      died    60    0 (0 %)      no 30, yes 30
 
       In study.yaml, data.schema is ward and data.schema_digest DIGEST.
       A study can train on: age, sodium, ward=sur, ward=icu
@@ -167,5 +147,73 @@ describe("consilium data profile", () => {
     expect(await refused("data", "profile", "--file", "none.csv", "--schema", "cardiovascular")).toBe(
       "3 records/unreadable",
     )
+  })
+})
+
+describe("consilium data simulate", () => {
+  const simulate = (out: string, ...more: readonly string[]) =>
+    consilium("data", "simulate", "--rows", "120", "--seed", "7", "--out", join(folder, out), ...more)
+
+  it.each(FACILITY_KINDS)(
+    "%s: writes a site's file, the mapping that reads it, and what it is",
+    async (kind) => {
+      const { code, stdout } = await simulate(`site-${kind}`, "--kind", kind)
+      expect(code).toBe(0)
+      expect(stdout).toContain("They are synthetic and describe nobody.")
+      const out = join(folder, `site-${kind}`)
+      expect((await readdir(out)).sort()).toEqual(["README.md", "mapping.yaml", "records.csv"])
+      expect(await readFile(join(out, "README.md"), "utf8")).toContain("it describes no patient")
+      const table = ["--file", join(out, "records.csv"), "--schema", "cardiovascular"]
+      const profile = await consilium("data", "profile", ...table, "--mapping", join(out, "mapping.yaml"))
+      expect([profile.code, profile.stdout.split("\n").slice(0, 2)]).toEqual([
+        0,
+        [
+          "The rows are synthetic and describe no patient.",
+          "120 rows of 120 patients under the schema cardiovascular.",
+        ],
+      ])
+      // without its mapping the file says nothing that the schema knows
+      expect(await refused("data", "profile", ...table)).toBe("3 csv/bad-header")
+    },
+  )
+
+  it("canonical: a file that needs no mapping", async () => {
+    const { stdout } = await simulate("canonical", "--coding", "canonical", "--format", "json")
+    expect(JSON.parse(stdout)).toEqual({
+      kind: "hospital",
+      rows: 120,
+      seed: 7,
+      coding: "canonical",
+      folder: join(folder, "canonical"),
+      files: ["records.csv", "mapping.yaml", "README.md"],
+    })
+    const file = join(folder, "canonical", "records.csv")
+    expect((await consilium("data", "profile", "--file", file, "--schema", "cardiovascular")).code).toBe(0)
+  })
+
+  it("the same seed writes the same bytes, another seed others", async () => {
+    const bytes = (out: string) => readFile(join(folder, out, "records.csv"), "utf8")
+    await simulate("one")
+    await simulate("two")
+    await simulate("three", "--seed", "8")
+    expect(await bytes("two")).toBe(await bytes("one"))
+    expect(await bytes("three")).not.toBe(await bytes("one"))
+  })
+
+  it("refuses a folder with a file in the way, and changes nothing", async () => {
+    await mkdir(join(folder, "taken"))
+    await save("taken/mapping.yaml", "mine")
+    expect(await refused("data", "simulate", "--out", join(folder, "taken"))).toBe("2 config/exists")
+    expect(await readdir(join(folder, "taken"))).toEqual(["mapping.yaml"])
+    // other files are nobody's business
+    await mkdir(join(folder, "shared"))
+    await save("shared/notes.txt", "mine")
+    expect((await simulate("shared")).code).toBe(0)
+  })
+
+  it("refuses words that are none of its", async () => {
+    expect(await refused("data", "simulate", "--out", join(folder, "x"), "--rows", "0")).toBe("2 error")
+    expect(await refused("data", "simulate", "--out", join(folder, "x"), "--kind", "spa")).toBe("2 error")
+    expect(await refused("data", "simulate")).toBe("2 error")
   })
 })

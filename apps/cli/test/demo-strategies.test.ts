@@ -48,7 +48,9 @@ describe("the strategies of a demo", () => {
   })
 
   it("the seeded heart study trains on the streams that it always had", () => {
-    expect(toHex(trainingDigest(study()))).toMatchInlineSnapshot(`"8ada12ddcb3b18daef9e859bf40ee49138b884723975c63c6954ff89bf5da8ba"`)
+    expect(toHex(trainingDigest(study()))).toMatchInlineSnapshot(
+      `"8ada12ddcb3b18daef9e859bf40ee49138b884723975c63c6954ff89bf5da8ba"`,
+    )
   })
 
   it.each(["--mu -1", "--mu x", "--strategy scaffold"])("%s is refused", async (words) => {

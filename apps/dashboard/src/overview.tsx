@@ -2,7 +2,14 @@ import type { StudyView } from "@consilium/node/api/study-view"
 import { capital, countText, dateTimeText, durationText, numberWord, plural, shortHash } from "./format.js"
 import { Notice, Panel, Term } from "./notices.js"
 import { isOver } from "./timeline.js"
-import { markWords, phaseWords, protectionWords, stateWords, strategyWords } from "./words.js"
+import {
+  ceremonyPhaseWords,
+  markWords,
+  phaseWords,
+  protectionWords,
+  stateWords,
+  strategyWords,
+} from "./words.js"
 
 /** What is going on, in one sentence. */
 const summary = (view: StudyView): string => {
@@ -15,6 +22,9 @@ const summary = (view: StudyView): string => {
     case "waiting":
       return `${who} will train one model together. The first round begins when everybody is there.`
     case "running": {
+      const ceremony = view.keys?.ceremonies.at(-1)
+      if (ceremony !== undefined && !isOver(ceremony))
+        return `${who} are making new keys, before round ${ceremony.round} of ${view.plannedRounds}: ${ceremonyPhaseWords(ceremony.phase)}.`
       const round = view.rounds.at(-1)
       if (round === undefined) return `${who} are training one model together.`
       const now = isOver(round) ? "is over" : `is under way: ${phaseWords(round.phase)}`

@@ -1,6 +1,7 @@
 import type { StudySummary, StudyView } from "@consilium/node/api/study-view"
 import { useEffect, useState } from "react"
 import { Glossary } from "./glossary.js"
+import { Keys } from "./keys.js"
 import { isForbidden } from "./leader-api.js"
 import { Learning } from "./learning.js"
 import { LogTail } from "./log-tail.js"
@@ -50,6 +51,7 @@ const Study = ({ view }: { readonly view: StudyView }) => (
     <Overview view={view} />
     <Topology view={view} />
     <Rounds view={view} />
+    <Keys view={view} />
     <Learning view={view} />
     <div className="stack">
       <Privacy view={view} />

@@ -1,4 +1,4 @@
-import type { RoundView } from "@consilium/node/api/study-view"
+import type { AttemptView, LaneView, RoundView } from "@consilium/node/api/study-view"
 import { inNameOrder } from "./format.js"
 import { STEPS } from "./words.js"
 
@@ -20,15 +20,17 @@ export interface Band {
 
 const time = (iso: string): number => Date.parse(iso)
 
-/** When a round's picture ends: at its end, or at the last thing known of it. */
-export const roundEnd = (round: RoundView): number =>
+/** When an attempt's picture ends: at its end, or at the last thing known of it. */
+export const attemptEnd = (attempt: AttemptView): number =>
   Math.max(
-    time(round.endedAt ?? round.startedAt),
-    ...round.phases.map(({ at }) => time(at)),
-    ...round.lanes.flatMap(({ steps }) => steps.map(({ at }) => time(at))),
+    time(attempt.endedAt ?? attempt.startedAt),
+    ...attempt.phases.map(({ at }) => time(at)),
+    ...attempt.lanes.flatMap(({ steps }) => steps.map(({ at }) => time(at))),
   )
 
-export const isOver = (round: RoundView): boolean => round.phase === "closed" || round.phase === "void"
+/** Phases that an attempt ends with. */
+const LAST: ReadonlySet<string> = new Set(["closed", "held", "void"])
+export const isOver = ({ phase }: Pick<AttemptView, "phase">): boolean => LAST.has(phase)
 
 /**
  * Moves positions apart to at least `gap`, in order and within [low, high]; where there is no room for that, they share
@@ -56,28 +58,24 @@ export const spread = (
 export const MARK_SIZE = 20
 
 /** Where the steps of a lane stand in a picture of the given width. */
-export const marksOf = (
-  round: RoundView,
-  lane: RoundView["lanes"][number],
-  width: number,
-): readonly Mark[] => {
-  const start = time(round.startedAt)
-  const length = Math.max(1, roundEnd(round) - start)
+export const marksOf = (attempt: AttemptView, lane: LaneView, width: number): readonly Mark[] => {
+  const start = time(attempt.startedAt)
+  const length = Math.max(1, attemptEnd(attempt) - start)
   const steps = [...lane.steps].sort((a, b) => time(a.at) - time(b.at))
   const wanted = steps.map(({ at }) => ((time(at) - start) / length) * width)
   const xs = spread(wanted, MARK_SIZE + 1, MARK_SIZE / 2, Math.max(MARK_SIZE / 2, width - MARK_SIZE / 2))
   return steps.map((step, i) => ({ ...step, after: time(step.at) - start, x: xs[i] as number }))
 }
 
-/** The phases of a round as bands over a picture of the given width; a phase of no length has no band. */
-export const bandsOf = (round: RoundView, width: number): readonly Band[] => {
-  const start = time(round.startedAt)
-  const end = roundEnd(round)
+/** The phases of an attempt as bands over a picture of the given width; a phase of no length has no band. */
+export const bandsOf = (attempt: AttemptView, width: number): readonly Band[] => {
+  const start = time(attempt.startedAt)
+  const end = attemptEnd(attempt)
   const length = Math.max(1, end - start)
-  return round.phases.flatMap(({ phase, at }, i) => {
-    if (phase === "closed" || phase === "void") return []
+  return attempt.phases.flatMap(({ phase, at }, i) => {
+    if (LAST.has(phase)) return []
     const from = time(at)
-    const to = i + 1 < round.phases.length ? time(round.phases[i + 1]?.at as string) : end
+    const to = i + 1 < attempt.phases.length ? time(attempt.phases[i + 1]?.at as string) : end
     if (to <= from) return []
     return [
       {
@@ -98,20 +96,17 @@ const OTHER_SIGNS: Readonly<Record<string, string>> = {
 }
 
 /** The sign in a mark: the step's place in the order of steps, or a sign of its own for what is not one of them. */
-export const markSign = (step: string): string => {
-  const place = (STEPS as readonly string[]).indexOf(step)
+export const markSign = (step: string, steps: readonly string[] = STEPS): string => {
+  const place = steps.indexOf(step)
   if (place >= 0) return String(place + 1)
   return Object.hasOwn(OTHER_SIGNS, step) ? (OTHER_SIGNS[step] as string) : "•"
 }
 
-/** The lanes of a round: those of these names, empty where nothing is known, then the others. */
-export const lanesOf = (
-  round: RoundView,
-  names: readonly string[],
-): readonly RoundView["lanes"][number][] => {
-  const known = new Map(round.lanes.map((lane) => [lane.name, lane]))
+/** The lanes of an attempt: those of these names, empty where nothing is known, then the others. */
+export const lanesOf = (attempt: AttemptView, names: readonly string[]): readonly LaneView[] => {
+  const known = new Map(attempt.lanes.map((lane) => [lane.name, lane]))
   const listed = [...names].sort(inNameOrder).map((name) => known.get(name) ?? { name, steps: [] })
-  const others = round.lanes.filter(({ name }) => !names.includes(name))
+  const others = attempt.lanes.filter(({ name }) => !names.includes(name))
   return [...listed, ...others.sort((a, b) => inNameOrder(a.name, b.name))]
 }
 

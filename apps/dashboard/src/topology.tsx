@@ -119,8 +119,10 @@ const Picture = ({ view, width }: { readonly view: StudyView; readonly width: nu
   const tree = treeOf(participants, view.edges, width)
   const { shape, labelWidth } = tree
   const received = new Map(view.regions.map(({ fog, bytes }) => [fog, totalBytes({ bytes })]))
-  const round = view.rounds.at(-1)
-  const active = view.state === "running" && round !== undefined && !isOver(round)
+  const underWay = [view.rounds.at(-1), view.keys?.ceremonies.at(-1)].some(
+    (attempt) => attempt !== undefined && !isOver(attempt),
+  )
+  const active = view.state === "running" && underWay
   const height = nodeHeight(shape)
   const nodes = tree.places.map(
     (place): ParticipantNode => ({

@@ -1,4 +1,4 @@
-import type { ParticipantView, RoundPhase, StudyView } from "@consilium/node/api/study-view"
+import type { CeremonyPhase, ParticipantView, RoundPhase, StudyView } from "@consilium/node/api/study-view"
 
 /** Everyday words for what the log calls by its exact term. Where a term is not known here, the term itself is shown. */
 export interface Wording {
@@ -31,6 +31,17 @@ const PHASES: Readonly<Record<RoundPhase, string>> = {
 }
 export const phaseWords = (phase: string): string => lookUp(PHASES, phase) ?? phase
 
+const CEREMONY_PHASES: Readonly<Record<CeremonyPhase, string>> = {
+  collecting: "making keys",
+  locked: "list of keys fixed",
+  challenged: "checking the shares of keys",
+  testing: "testing every key",
+  certifying: "signing the list",
+  held: "held",
+  void: "given up",
+}
+export const ceremonyPhaseWords = (phase: string): string => lookUp(CEREMONY_PHASES, phase) ?? phase
+
 /** The steps of a facility in the order in which they come. */
 export const STEPS = [
   "submitted",
@@ -40,8 +51,18 @@ export const STEPS = [
   "opened",
   "reported",
 ] as const
+/** The same in a key ceremony. */
+export const CEREMONY_STEPS = [
+  "dealt",
+  "answered-challenge",
+  "checked-shares",
+  "tested-keys",
+  "signed",
+] as const
 const STEP_WORDS: Readonly<Record<string, string>> = {
   submitted: "sent its update",
+  dealt: "made a key and gave each of the others a piece of it",
+  "tested-keys": "put keys to the test",
   "answered-challenge": "answered the check of its own pieces",
   "checked-shares": "checked the pieces from the others",
   signed: "signed the list",
@@ -64,8 +85,8 @@ export const roleWords = (role: string): string => lookUp(ROLES, role) ?? role
 
 const pieces = (smallest: number, threshold: number): string =>
   `Every update is cut into sealed pieces. Only a sum over at least ${smallest} facilities is ever opened, and only when ${threshold} facilities do it together.`
-const encrypted = (smallest: number): string =>
-  `Updates stay encrypted while they are added. Only a sum over at least ${smallest} facilities is ever opened.`
+const encrypted = (smallest: number, threshold: number): string =>
+  `Updates stay encrypted while they are added. Only a sum over at least ${smallest} facilities is ever opened, and only when ${threshold} facilities do it together.`
 
 /** What keeps single updates from being read. */
 export const protectionWords = ({
@@ -90,7 +111,7 @@ export const protectionWords = ({
     case "bfv":
     case "paillier":
       return {
-        plain: encrypted(smallest),
+        plain: encrypted(smallest, threshold),
         term: `${protection === "paillier" ? "Paillier" : protection.toUpperCase()}, ${rule}`,
       }
     case "masked":
@@ -224,6 +245,35 @@ export const GLOSSARY: readonly { readonly word: string; readonly means: string 
     word: "Log",
     means:
       "Everything that was said and decided, in order. Each entry holds the hash of the one before, so a change made later shows.",
+  },
+  {
+    word: "Key",
+    means:
+      "A secret number with which a facility encrypts its updates. Every facility makes its own; no other computer ever holds it.",
+  },
+  {
+    word: "Key ceremony",
+    means:
+      "All facilities make new keys and give each other sealed pieces of them, check the pieces, test the keys and sign the list. It takes seconds and nobody's hands.",
+  },
+  {
+    word: "Key epoch",
+    means:
+      "The time for which one set of keys is used. A new one begins with a key ceremony, and the old keys are destroyed.",
+  },
+  {
+    word: "CKKS and BFV",
+    means:
+      "Two ways of encrypting numbers so that they can be added without being read. Here both are used so that the sum comes out exact.",
+  },
+  {
+    word: "Degree (N) and modulus (Q)",
+    means:
+      "The size of the lattice that the encryption rests on: how many coefficients a ciphertext has, and the number up to which each is counted. A larger degree makes it harder to break, a larger modulus easier.",
+  },
+  {
+    word: "Lane",
+    means: "The room for one value in a coefficient. Two lanes carry two values at once.",
   },
   { word: "Hash", means: "A fingerprint of some bytes: other bytes have another one." },
 ]

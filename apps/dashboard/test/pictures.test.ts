@@ -1,10 +1,11 @@
-import type { EdgeView, ParticipantView, RoundView } from "@consilium/node/api/study-view"
+import type { CeremonyView, EdgeView, ParticipantView, RoundView } from "@consilium/node/api/study-view"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { axisOf, pathOf, roundTicks } from "../src/chart.js"
 import { latestMetrics, meanOf, seriesOf } from "../src/metrics.js"
-import { bandsOf, lanesOf, markSign, marksOf, roundEnd, spread } from "../src/timeline.js"
+import { attemptEnd, bandsOf, isOver, lanesOf, markSign, marksOf, spread } from "../src/timeline.js"
 import { inTreeOrder, nodeHeight, totalBytes, treeOf, withAuthority } from "../src/tree.js"
+import { CEREMONY_STEPS } from "../src/words.js"
 
 const at = (milliseconds: number): string => new Date(1_700_000_000_000 + milliseconds).toISOString()
 
@@ -124,6 +125,7 @@ const round = (changes: Partial<RoundView> = {}): RoundView => ({
     { name: "fog-1", steps: [] },
   ],
   cohort: [],
+  openers: [],
   modelHash: null,
   metrics: [],
   ...changes,
@@ -157,13 +159,9 @@ describe("the timeline of a round", () => {
       ["signed", 950, 950],
       ["refused", 960, 971],
     ])
-    expect(["submitted", "reported", "summed", "refused", "constructor"].map(markSign)).toEqual([
-      "1",
-      "6",
-      "+",
-      "✕",
-      "•",
-    ])
+    expect(
+      ["submitted", "reported", "summed", "refused", "constructor"].map((step) => markSign(step)),
+    ).toEqual(["1", "6", "+", "✕", "•"])
   })
 
   it("shows the phases that took time", () => {
@@ -173,9 +171,42 @@ describe("the timeline of a round", () => {
       { phase: "certifying", x: 90, width: 10, milliseconds: 100 },
     ])
     const open = round({ phase: "challenged", endedAt: null, phases: round().phases.slice(0, 3) })
-    expect(roundEnd(open) - Date.parse(at(0))).toBe(960)
+    expect(attemptEnd(open) - Date.parse(at(0))).toBe(960)
     expect(bandsOf(open, 96).at(-1)).toEqual({ phase: "challenged", x: 60, width: 36, milliseconds: 360 })
     expect(bandsOf(round({ endedAt: null, phases: [], lanes: [] }), 100)).toEqual([])
+  })
+
+  it("is drawn for key ceremonies as well, with the order of their own steps", () => {
+    const ceremony: CeremonyView = {
+      epoch: 1,
+      round: 1,
+      attempt: 1,
+      phase: "held",
+      cause: "the study had no keys yet",
+      reason: null,
+      startedAt: at(0),
+      endedAt: at(1000),
+      phases: [
+        { phase: "collecting", at: at(0) },
+        { phase: "testing", at: at(700) },
+        { phase: "held", at: at(1000) },
+      ],
+      lanes: [],
+      tested: [],
+      openers: [],
+      dealers: [],
+      signers: [],
+    }
+    expect(bandsOf(ceremony, 100).map(({ phase, width }) => [phase, width])).toEqual([
+      ["collecting", 70],
+      ["testing", 30],
+    ])
+    expect([isOver(ceremony), isOver({ phase: "testing" }), isOver(round())]).toEqual([true, false, true])
+    expect(["dealt", "signed", "submitted"].map((step) => markSign(step, CEREMONY_STEPS))).toEqual([
+      "1",
+      "5",
+      "•",
+    ])
   })
 
   it("has a lane for everybody", () => {

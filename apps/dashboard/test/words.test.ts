@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { glossaryId } from "../src/glossary-id.js"
 import {
+  ceremonyPhaseWords,
   GLOSSARY,
   markWords,
   phaseWords,
@@ -22,6 +23,8 @@ describe("words on screen", () => {
       term: "verified Shamir secret sharing, k\u00a0=\u00a03, t\u00a0=\u00a04, c\u00a0=\u00a01",
     })
     expect(protectionWords({ protection: "plain", cohort }).plain).toContain("can read")
+    for (const protection of ["ckks", "bfv"])
+      expect(protectionWords({ protection, cohort }).plain).toContain("only when 4 facilities do it together")
     for (const protection of ["ckks", "bfv", "paillier", "masked"])
       expect(protectionWords({ protection, cohort }).plain).toContain("at least 3 facilities")
   })
@@ -33,6 +36,7 @@ describe("words on screen", () => {
         strategyWords(strange),
         markWords(strange),
         phaseWords(strange),
+        ceremonyPhaseWords(strange),
         stateWords(strange),
         stepWords(strange),
         roleWords(strange),
@@ -40,6 +44,7 @@ describe("words on screen", () => {
         { plain: strange, term: null },
         { plain: strange, term: null },
         { plain: strange, term: null },
+        strange,
         strange,
         strange,
         strange,

@@ -1,12 +1,18 @@
 import { ConsiliumError } from "./errors.js"
+import { fromUtf8 } from "./platform.js"
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const DIGITS = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0))
 
 /** Lower-case hexadecimal digits of some bytes. */
 export const toHex = (bytes: Uint8Array): string => {
-  let out = ""
-  for (const byte of bytes) out += HEX[byte]
-  return out
+  // written as bytes and read at once: a string that grows by pieces is put together again wherever it is looked up
+  const out = new Uint8Array(2 * bytes.length)
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number
+    out[2 * i] = DIGITS[byte >> 4] as number
+    out[2 * i + 1] = DIGITS[byte & 15] as number
+  }
+  return fromUtf8(out)
 }
 
 /**

@@ -49,7 +49,19 @@ class Writer {
   finish(): Uint8Array {
     return this.#bytes.slice(0, this.#at)
   }
+  /** Begins anew; what was written before is gone. */
+  clear(): void {
+    this.#bytes.fill(0, 0, Math.min(this.#at, this.#bytes.length))
+    this.#at = 0
+  }
+  get capacity(): number {
+    return this.#bytes.length
+  }
 }
+
+/** A writer is used again, so that long values need not grow a new one each time; larger ones are let go. */
+const KEPT_CAPACITY = 1 << 20
+let spare: Writer | null = null
 
 class Reader {
   readonly #bytes: Uint8Array
@@ -82,9 +94,15 @@ export type { Reader, Writer }
 
 /** The canonical bytes of a value. */
 export const encode = <T>(codec: Codec<T>, value: T): Uint8Array => {
-  const writer = new Writer()
-  codec.write(writer, value)
-  return writer.finish()
+  const writer = spare ?? new Writer()
+  spare = null
+  try {
+    codec.write(writer, value)
+    return writer.finish()
+  } finally {
+    writer.clear()
+    if (writer.capacity <= KEPT_CAPACITY) spare = writer
+  }
 }
 
 /**

@@ -360,6 +360,14 @@ export const ERROR_TABLE = {
     "The epoch's keys have been used for longer than the study allows.",
     "The leader must hold a key ceremony before the next round.",
   ),
+  "keys/none": row(
+    "New keys were asked for in a study whose protection has none.",
+    "Nothing need be done: only `ckks` and `bfv` encrypt under keys of the study. A participant who has lost its own keys is enrolled anew.",
+  ),
+  "keys/no-round": row(
+    "New keys were asked for, and no round follows that they could serve.",
+    "Nothing need be done: facilities destroy their keys when the study ends. `consilium study stop` ends it at once.",
+  ),
   // logs
   "log/not-extending": row(
     "A log does not continue the one that was seen before.",

@@ -23,6 +23,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   level: 6,
   scale: 6,
   round: 6,
+  keys: 6,
   log: 6,
   audit: 6,
   store: 7,

@@ -4,10 +4,14 @@ export const framedParts = (parts: readonly Uint8Array[]): Uint8Array => {
   for (const part of parts) length += 8 + part.length
   const out = new Uint8Array(length)
   const view = new DataView(out.buffer)
-  view.setBigUint64(0, BigInt(parts.length))
+  const put = (at: number, value: number): void => {
+    view.setUint32(at, Math.floor(value / 2 ** 32))
+    view.setUint32(at + 4, value >>> 0)
+  }
+  put(0, parts.length)
   let at = 8
   for (const part of parts) {
-    view.setBigUint64(at, BigInt(part.length))
+    put(at, part.length)
     out.set(part, at + 8)
     at += 8 + part.length
   }

@@ -61,7 +61,7 @@ const certificatesIn = ({ log }: Outcome): readonly MessageOf<"certificate">[] =
     return message.type === "certificate" ? [message] : []
   })
 
-describe.each(["plain", "shamir"] as const)("the ledger heads of a private study under %s", (protection) => {
+describe.each(["plain", "shamir", "ckks"] as const)("the ledger heads of a private study under %s", (protection) => {
   const run = runStudy({ study: { ...withPrivacy(), protection } })
 
   it("[S21] are in every certified list: each is the head with that very charge", () => {

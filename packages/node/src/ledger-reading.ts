@@ -4,7 +4,8 @@ import { type LocalPolicy, refusePrivacy } from "@consilium/federation/policy"
 import { epsilonAfter, isPrivate, type PrivateStudy, stepEvent } from "@consilium/federation/privacy-plan"
 import { type Study, studyDigest } from "@consilium/federation/study"
 import { z } from "zod"
-import type { MonthReading, PrivacyLedger } from "./privacy-ledger.js"
+import type { MonthReading } from "./ledger-months.js"
+import type { PrivacyLedger } from "./privacy-ledger.js"
 
 const whole = z.int().min(0)
 const headSchema = z.object({ seq: whole, hash: z.string() })
@@ -30,9 +31,7 @@ const studySchema = z.object({
   /** The smaller of the study's own epsilon and the facility's cap for one study. */
   cap: budgetSchema,
   /** How many more rounds of a study that goes on fit, and what they are limited by. */
-  room: z
-    .object({ rounds: whole, by: z.enum(["study-over", "study-cap", "month-cap", "ledger"]) })
-    .nullable(),
+  room: z.object({ rounds: whole, by: z.enum(["planned", "study-cap", "month-cap", "ledger"]) }).nullable(),
 })
 
 /** What is in a facility's privacy ledger, in plain JSON. */
@@ -88,7 +87,7 @@ const roomOf = (
   )
     within += 1
   const rounds = ledger.room(stepEvent(study), study.training.steps, within)
-  return { rounds, by: rounds < within ? "month-cap" : within < left ? "study-cap" : "study-over" }
+  return { rounds, by: rounds < within ? "month-cap" : within < left ? "study-cap" : "planned" }
 }
 
 /** Reads a ledger that holds what all the given studies have spent. */

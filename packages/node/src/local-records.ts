@@ -114,11 +114,17 @@ const valuesOf = ({ features, labels }: LabelledRows): readonly Uint8Array[] => 
   return missing.includes(1) ? [values, Uint8Array.from(missing)] : [values]
 }
 
+/** Rows to train on and rows held out. */
+export interface Sides {
+  readonly train: LabelledRows
+  readonly holdOut: LabelledRows
+}
+
 /** The sides of the split that a study trains on, with its features and without missing values. */
-const sidesOf = (
+export const sidesOf = (
   raw: RawRecords,
   study: Pick<Study, "privacy" | "model" | "data"> | undefined,
-): { readonly train: LabelledRows; readonly holdOut: LabelledRows } => {
+): Sides => {
   const sides = study?.privacy ? raw.independent : raw
   if (raw.form !== null) return preparedSides(raw.form, sides, study)
   if (study?.data)

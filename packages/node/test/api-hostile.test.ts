@@ -61,6 +61,8 @@ const BAD_BODIES: readonly Case[] = [
     "api/unsupported-type",
   ],
   ["a body too large", { body: `"${"x".repeat(BODY_BYTES)}"` }, 413, "api/too-large"],
+]
+const BAD_KEYS: readonly Case[] = [
   ["an idempotency key too long", { headers: { "idempotency-key": "k".repeat(129) } }, 400, "api/malformed"],
   ["an empty idempotency key", { headers: { "idempotency-key": "" } }, 400, "api/malformed"],
 ]
@@ -131,6 +133,7 @@ const TARGETS: Readonly<Record<RouteName, Target>> = {
     honest: { method: "POST", path: "/v1/studies", headers: JSON_TYPE, body: JSON.stringify(SPEC) },
     cases: [
       ...BAD_BODIES,
+      ...BAD_KEYS,
       ["no content type", { headers: {} }, 415, "api/unsupported-type"],
       [
         "a form",
@@ -195,10 +198,61 @@ const TARGETS: Readonly<Record<RouteName, Target>> = {
       ["YAML nested deep", { headers: YAML_TYPE, body: "[".repeat(20_000) }, 400, "api/malformed"],
     ],
   },
+  stop: {
+    honest: {
+      method: "POST",
+      path: `/v1/studies/${ID}/stop`,
+      headers: JSON_TYPE,
+      body: '{"reason": "it is over"}',
+    },
+    cases: [
+      // without the page's own route behind it, an address that is too long has no place at all
+      ...badIds("/stop").filter(([, , status, code]) => status !== 404 || code !== "api/not-found"),
+      ["an unknown study", { path: `/v1/studies/${HASH}/stop` }, 404, "api/not-found"],
+      ["an id as long as a novel", { path: `/v1/studies/${"a".repeat(9000)}/stop` }, 400, "api/malformed"],
+      ...BAD_BODIES,
+      ["a study that is over", {}, 409, "round/over"],
+      ["an unknown key", { body: '{"reason": "why", "force": true}' }, 400, "api/malformed"],
+      ["a reason of two lines", { body: '{"reason": "a\\nb"}' }, 400, "api/malformed"],
+    ],
+  },
+  preset: {
+    honest: { path: "/v1/presets/differential" },
+    cases: [
+      ["a kind of privacy that is none", { path: "/v1/presets/none" }, 400, "api/malformed"],
+      ["a kind that every object has", { path: "/v1/presets/constructor" }, 400, "api/malformed"],
+      ["a preset without its part", { path: "/v1/presets/mpc" }, 501, "api/not-available"],
+      ...unasked("/v1/presets/differential"),
+    ],
+  },
+  rotateKeys: {
+    honest: {
+      method: "POST",
+      path: `/v1/studies/${ID}/keys/rotate`,
+      headers: JSON_TYPE,
+      body: '{"reason": "a laptop was lost"}',
+    },
+    cases: [
+      ...badIds("/keys/rotate").filter(([, , status, code]) => status !== 404 || code !== "api/not-found"),
+      ["an unknown study", { path: `/v1/studies/${HASH}/keys/rotate` }, 404, "api/not-found"],
+      ...BAD_BODIES,
+      ...BAD_KEYS,
+      ["a study without keys", {}, 409, "keys/none"],
+      ["an unknown key", { body: '{"reason": "why", "epoch": 3}' }, 400, "api/malformed"],
+      ["a reason of two lines", { body: '{"reason": "a\nb"}' }, 400, "api/malformed"],
+      [
+        "a reason longer than the log takes",
+        { body: `{"reason": "${"a".repeat(1025)}"}` },
+        400,
+        "api/malformed",
+      ],
+    ],
+  },
   startTraining: {
     honest: { method: "POST", path: "/api/training/start", body: '{"privacy": "differential"}' },
     cases: [
       ...BAD_BODIES,
+      ...BAD_KEYS,
       ["a kind of privacy that is none", { body: '{"privacy": "none"}' }, 400, "api/malformed"],
       ["a list of kinds", { body: '{"privacy": ["differential"]}' }, 400, "api/malformed"],
       ["an unknown key", { body: '{"privacy": "differential", "epsilon": 100}' }, 400, "api/malformed"],
@@ -387,7 +441,9 @@ describe("[S18] hostile requests", () => {
       ...honest,
       headers: { ...headers, ...bearer("owner") },
     })
-    expect(granted.status).toBe(name === "model" ? 404 : ROUTES[name].answer.status)
+    // what is asked for does not exist, or is over
+    const otherwise: Partial<Record<RouteName, number>> = { model: 404, stop: 409, rotateKeys: 409 }
+    expect(granted.status).toBe(otherwise[name] ?? ROUTES[name].answer.status)
   })
 
   it.each(routeNames.filter((name) => name !== "page" && name !== "openapi"))(

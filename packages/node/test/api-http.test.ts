@@ -11,12 +11,22 @@ import { suite } from "../../federation/test/members.js"
 import { openApi, openApiPath } from "../src/api/openapi.js"
 import { ROUTES, type RouteName, type RouteSpec, routeNames } from "../src/api/routes.js"
 import { type Answer, type Ask, ask, bearer, serveTest, type TestApi } from "./api-server.js"
+import { RunningLeader } from "./running-leader.js"
 
 let server: TestApi
+let running: RunningLeader
+let keyed: RunningLeader
 beforeAll(async () => {
   server = await serveTest()
+  running = await RunningLeader.begin({ name: "under way" })
+  keyed = await RunningLeader.begin({ name: "with keys", protection: "ckks" })
+  server.leader.all.push(running.handle, keyed.handle)
 })
-afterAll(() => server.close())
+afterAll(async () => {
+  await server.close()
+  await running.close()
+  await keyed.close()
+})
 
 const json = (answer: Answer) => JSON.parse(answer.text)
 const start = (
@@ -101,6 +111,19 @@ describe("the description at /openapi.json", () => {
       path: "/v1/studies",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(SPEC),
+    }),
+    stop: () => ({
+      method: "POST",
+      path: `/v1/studies/${running.handle.id}/stop`,
+      headers: { "content-type": "application/json" },
+      body: '{"reason": "it is not needed"}',
+    }),
+    preset: () => ({ path: "/v1/presets/differential" }),
+    rotateKeys: () => ({
+      method: "POST",
+      path: `/v1/studies/${keyed.handle.id}/keys/rotate`,
+      headers: { "content-type": "application/json" },
+      body: '{"reason": "a laptop was lost"}',
     }),
     startTraining: () => ({ method: "POST", path: "/api/training/start", body: '{"privacy": "combined"}' }),
     stream: () => ({ path: "/v1/events" }),

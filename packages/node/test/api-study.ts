@@ -5,7 +5,7 @@ import type { LogEntry } from "@consilium/federation/log"
 import { messageCodec } from "@consilium/federation/messages"
 import { modelHashOf, modelParameters } from "@consilium/federation/model"
 import type { Directory } from "@consilium/federation/roster"
-import { type Study, studyDigest } from "@consilium/federation/study"
+import { isKeyed, type Study, studyDigest } from "@consilium/federation/study"
 import { type Options, type Outcome, runStudy } from "../../federation/test/harness.js"
 import { testStudy } from "../../federation/test/members.js"
 import type { LeaderService, StudyHandle } from "../src/api/leader-service.js"
@@ -62,6 +62,21 @@ export class LoggedStudy implements StudyHandle {
       this.#waiting.add(done)
       signal.addEventListener("abort", done)
     })
+  }
+
+  stop(): Promise<never> {
+    const { leader } = this.outcome
+    const how = leader.phase === "aborted" ? leader.reason : "it is complete."
+    return Promise.reject(new ConsiliumError("round/over", `The study ${this.study.name} is over: ${how}`))
+  }
+
+  rotateKeys(): Promise<never> {
+    const { name, protection } = this.study
+    return Promise.reject(
+      isKeyed(this.study)
+        ? new ConsiliumError("keys/no-round", `The study ${name} is over; its keys are destroyed.`)
+        : new ConsiliumError("keys/none", `The study ${name} is protected by ${protection}.`),
+    )
   }
 
   /** Shows some more of the log. */

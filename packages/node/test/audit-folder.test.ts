@@ -74,6 +74,7 @@ describe("a leader's folder", () => {
       roster: 2,
       facilities: 3,
       ended: true,
+      stopped: null,
       cosignedEvent: placeOf(log, "finish"),
       headsCompared: 0,
       bundle: null,

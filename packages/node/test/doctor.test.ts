@@ -262,6 +262,8 @@ describe("a role", () => {
       authority: "not-checked",
       parent: "not-checked",
       records: "note",
+      "privacy-ledger": "not-checked",
+      keys: "not-checked",
       log: "not-checked",
     })
     expect(await leaveStudies(north()).catch(({ code }) => code)).toBe("identity/not-enrolled")
@@ -309,6 +311,7 @@ describe("a role", () => {
       roster: "passed",
       log: "passed",
       records: "note",
+      "privacy-ledger": "passed",
     })
     expect(problems(await examined(fileOf("leader")))).toEqual({ authority: ALONE.authority })
     const key = await readFile(local("storage.key"), "utf8")

@@ -187,7 +187,7 @@ describe("models of a leader that does not run", () => {
 
 describe("a decision", () => {
   it("is told in words where the log is read for people", () => {
-    const handle = { id: "", rosters: () => [leader.progress.directory, directory] }
+    const handle = { id: "", study: auditedStudy, rosters: () => [leader.progress.directory, directory] }
     expect(eventView(handle, withReleases(2).at(-1) as LogEntry).says).toBe(
       `A. Okafor made the model of round 2 the one in use, ${second.slice(0, 16)}: fewer false | alarms`,
     )

@@ -13,7 +13,7 @@ const random = insecureSeededRandom("presets")
 const features = HEART_FEATURES.map(({ name }) => name)
 const first = testStudy(4, { model: { features }, rounds: 10, name: "heart", training: { fineTuneSteps: 5 } })
 const preset = (kind: Parameters<typeof presetStudy>[0], studies: readonly Study[] = [first]) =>
-  presetStudy(kind, studies, random)
+  presetStudy(kind, studies, 4, random)
 
 describe("a study started by its kind of privacy", () => {
   it("differential: the first study with noise that keeps all its rounds within epsilon 1", () => {
@@ -37,11 +37,16 @@ describe("a study started by its kind of privacy", () => {
     expect(real).toMatchObject({ privacy: { metrics: "none" } })
   })
 
+  it("homomorphic: the first study under ckks; combined: with noise as well", () => {
+    const study = preset("homomorphic")
+    expect(study).toMatchObject({ name: "heart-homomorphic-2", protection: "ckks", privacy: null })
+    expect(preset("combined")).toMatchObject({ protection: "ckks", privacy: { epsilon: 1, delta: 1e-5 } })
+    if ("missing" in study) throw new Error("The preset was to be a study.")
+    expect(study.keys?.openings).toBeGreaterThan(10)
+    expect(checkStudy(study, 4)).toBeUndefined()
+  })
+
   it("names the part that is missing", () => {
-    expect(preset("homomorphic")).toEqual({ missing: "sums under threshold homomorphic encryption" })
-    expect(preset("combined")).toEqual({
-      missing: "sums under threshold homomorphic encryption, beside differential privacy",
-    })
     expect(preset("mpc", [])).toEqual({ missing: "a study" })
     expect(preset("differential", [])).toEqual({ missing: "a study" })
     expect(preset("differential", [testStudy()])).toEqual({

@@ -1,13 +1,15 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { toHex } from "@consilium/base/bytes"
+import { fromHex, toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
 import { newSecretKey } from "@consilium/base/random"
-import { chargeCodec, chargeFor } from "@consilium/federation/charge"
-import { type Message, pack, specDigest } from "@consilium/federation/messages"
+import { chargeCodec, chargeFor, ledgerEntryOf } from "@consilium/federation/charge"
+import { emptyLedger, type LedgerPlace, ledgerHeadAfter } from "@consilium/federation/ledger-chain"
+import { type Message, messageCodec, pack, type RoundSpec, specDigest } from "@consilium/federation/messages"
 import { modelFile, modelHashOf } from "@consilium/federation/model"
 import { epsilonAfter, isPrivate, type PrivateStudy, stepEvent } from "@consilium/federation/privacy-plan"
+import { participantId } from "@consilium/federation/roster"
 import { studyDigest } from "@consilium/federation/study"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
@@ -24,7 +26,7 @@ import {
 import { withPrivacy } from "../../federation/test/private-study.js"
 import { nodeSuite } from "../src/identity/suite.js"
 import { CHARGED, PrivacyLedger } from "../src/privacy-ledger.js"
-import { FacilityMachine } from "../src/roles/facility-machine.js"
+import { askLedger, FacilityMachine } from "../src/roles/facility-machine.js"
 import { RoundSecrets } from "../src/roles/round-secrets.js"
 import { type RunnerOptions, StudyRunner } from "../src/roles/study-runner.js"
 import { openJournalBox } from "../src/store/journal-box.js"
@@ -41,21 +43,36 @@ const BUDGET = { epsilon: 100, delta: 1e-5 }
 const NOVEMBER = Date.UTC(2026, 10, 30, 23, 59)
 const DECEMBER = Date.UTC(2026, 11, 1)
 
-const charge = (round: number, attempt = 1) =>
+const ME = participantId("clinic-1")
+/** Charges as they follow each other in a month. */
+const chain = (month = "2026-11") => {
+  let head = emptyLedger(ME)
+  return (study: string, round: number, attempt = 1) => {
+    const made = charge(round, attempt, { seq: head.seq + 1, previous: head.hash, month })
+    head = ledgerHeadAfter(ledgerEntryOf(fromHex(study), made))
+    return made
+  }
+}
+
+const charge = (round: number, attempt: number, place: LedgerPlace) =>
   chargeFor(
     STUDY,
     {
       study: new Uint8Array(32),
       round,
       attempt,
+      purpose: "update",
       epoch: 0,
       roster: new Uint8Array(32),
       model: new Uint8Array(32),
     },
     round,
+    place,
   )
-const opened = (epsilon: number): PrivacyLedger => {
-  const ledger = new PrivacyLedger({ epsilon, delta: 1e-5 })
+const A = ID
+const B = "0b".repeat(32)
+const opened = (epsilon: number, now = () => NOVEMBER): PrivacyLedger => {
+  const ledger = new PrivacyLedger({ facility: ME, cap: { epsilon, delta: 1e-5 }, now })
   ledger.opened()
   return ledger
 }
@@ -63,62 +80,190 @@ const opened = (epsilon: number): PrivacyLedger => {
 describe("the month of a privacy ledger", () => {
   it("adds up what all studies spent, each charge once", () => {
     const ledger = opened(6)
+    const next = chain()
     expect(ledger.month(NOVEMBER)).toEqual({
       month: "2026-11",
       epsilon: 0,
       cap: { epsilon: 6, delta: 1e-5 },
+      updates: 0,
+      beginning: null,
     })
-    ledger.note("a", NOVEMBER, charge(1))
+    const first = next(A, 1)
+    ledger.note(A, first)
     const once = ledger.month(NOVEMBER).epsilon
-    ledger.note("a", NOVEMBER, charge(1))
+    ledger.note(A, first)
     expect(ledger.month(NOVEMBER).epsilon).toBe(once)
-    ledger.note("a", NOVEMBER, charge(1, 2))
-    ledger.note("b", NOVEMBER, charge(1))
+    ledger.note(A, next(A, 1, 2))
+    ledger.note(B, next(B, 1))
     const three = ledger.month(NOVEMBER).epsilon
     // a filter holds for studies chosen on the way; it is dearer than an accountant, and not by much
     const exact = new RdpAccountant().compose(EVENT, 3 * STEPS).getEpsilon(1e-5)
     expect(three).toBeGreaterThanOrEqual(exact)
     expect(three).toBeLessThan(1.35 * exact)
     expect(ledger.month(DECEMBER)).toMatchObject({ month: "2026-12", epsilon: 0 })
+    expect(ledger.problem).toBeNull()
   })
 
   it("has room until its cap, then says so to a person, and has room again next month", async () => {
-    const ledger = opened(1.2 * epsilonAfter(STUDY, 2))
+    let now = NOVEMBER
+    const ledger = opened(1.2 * epsilonAfter(STUDY, 2), () => now)
+    const next = chain()
     for (const round of [1, 2]) {
-      expect(await ledger.reserve("a", NOVEMBER, EVENT, STEPS)).toBeNull()
-      ledger.note("a", NOVEMBER, charge(round))
+      expect(ledger.room(EVENT, STEPS, 9)).toBe(3 - round)
+      expect(await ledger.reserve(A, EVENT, STEPS)).toBeNull()
+      ledger.note(A, next(A, round))
     }
-    const refusal = await ledger.reserve("a", NOVEMBER, EVENT, STEPS)
+    expect(ledger.room(EVENT, STEPS, 9)).toBe(0)
+    const refusal = await ledger.reserve(A, EVENT, STEPS)
     expect(refusal).toMatchInlineSnapshot(`
       {
         "code": "policy/privacy-month",
         "reason": "This facility's privacy budget for 2026-11 is used up: all its studies together may spend epsilon 4.51 (delta 0.00001), 4.16 is spent or set aside, and another round would go beyond it.",
       }
     `)
-    expect(await ledger.reserve("a", DECEMBER, EVENT, STEPS)).toBeNull()
+    now = DECEMBER
+    expect(await ledger.reserve(A, EVENT, STEPS)).toBeNull()
   })
 
   it("counts what is set aside for another study, until it is given up", async () => {
     const ledger = opened(1.2 * epsilonAfter(STUDY, 2))
-    ledger.note("a", NOVEMBER, charge(1))
-    expect(await ledger.reserve("a", NOVEMBER, EVENT, STEPS)).toBeNull()
+    ledger.note(A, chain()(A, 1))
+    expect(await ledger.reserve(A, EVENT, STEPS)).toBeNull()
     // the same study asks again after a crash: not twice
-    expect(await ledger.reserve("a", NOVEMBER, EVENT, STEPS)).toBeNull()
-    expect((await ledger.reserve("b", NOVEMBER, EVENT, STEPS))?.code).toBe("policy/privacy-month")
-    ledger.release("a")
-    expect(await ledger.reserve("b", NOVEMBER, EVENT, STEPS)).toBeNull()
+    expect(await ledger.reserve(A, EVENT, STEPS)).toBeNull()
+    expect((await ledger.reserve(B, EVENT, STEPS))?.code).toBe("policy/privacy-month")
+    ledger.release(A)
+    expect(await ledger.reserve(B, EVENT, STEPS)).toBeNull()
   })
 
   it("admits nothing before everything spent is known", async () => {
-    const ledger = new PrivacyLedger({ epsilon: 50, delta: 1e-5 })
+    const ledger = new PrivacyLedger({ facility: ME, cap: BUDGET, now: () => NOVEMBER })
     let answered = false
-    const asked = ledger.reserve("a", NOVEMBER, EVENT, STEPS).finally(() => {
+    const asked = ledger.reserve(A, EVENT, STEPS).finally(() => {
       answered = true
     })
     await new Promise((resolve) => setTimeout(resolve, 5))
     expect(answered).toBe(false)
     ledger.opened()
     expect(await asked).toBeNull()
+  })
+})
+
+describe("the chain of a privacy ledger", () => {
+  const filled = (): PrivacyLedger => {
+    const ledger = opened(500)
+    const next = chain()
+    for (let round = 1; round <= 3; round++)
+      for (const study of [A, B]) ledger.note(study, next(study, round))
+    return ledger
+  }
+  const shown = (seq: number, byte = 1) => [{ seq, hash: new Uint8Array(32).fill(byte), certified: true }]
+
+  it("has places for one study at a time, in the order in which they ask", async () => {
+    const ledger = filled()
+    expect(await ledger.place(A)).toEqual({ seq: 7, previous: ledger.head.hash, month: "2026-11" })
+    const order: string[] = []
+    const waiting = [B, "0c".repeat(32)].map((study) =>
+      ledger.place(study).then(({ seq }) => {
+        order.push(`${study.slice(0, 2)} ${seq}`)
+        ledger.settled(study)
+      }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(order).toEqual([])
+    // not used: its attempt was void meanwhile
+    ledger.settled(A)
+    await Promise.all(waiting)
+    expect(order).toEqual(["0b 7", "0c 7"])
+  })
+
+  it("gives no place to a study that is over, and goes on without it", async () => {
+    const ledger = filled()
+    await ledger.place(A)
+    const over = ledger.place(B)
+    const next = ledger.place("0c".repeat(32))
+    ledger.leave(B)
+    ledger.leave(A)
+    ledger.settled(A)
+    await over
+    expect((await next).seq).toBe(7)
+  })
+
+  it.each([
+    ["the first", (round: number, study: string) => round === 1 && study === A, 1],
+    ["one between", (round: number, study: string) => round === 2 && study === B, 4],
+    ["one whole study", (_round: number, study: string) => study === B, 2],
+  ])("[S21] is not whole without %s of its entries", (_which, lacks, entry) => {
+    const ledger = opened(500)
+    const next = chain()
+    for (let round = 1; round <= 3; round++)
+      for (const study of [A, B]) {
+        const made = next(study, round)
+        if (!lacks(round, study)) ledger.note(study, made)
+      }
+    expect(ledger.problem).toEqual({
+      code: "privacy/ledger-rolled-back",
+      reason: `Entry ${entry} of this facility's privacy ledger is missing or altered, so what it spent is forgotten. It spends no more until the newest data folder is back or the ledger is started anew.`,
+    })
+  })
+
+  it("[S21] is not whole where two entries have one number", () => {
+    const ledger = filled()
+    ledger.note("0c".repeat(32), charge(1, 1, { seq: 5, previous: new Uint8Array(32), month: "2026-11" }))
+    expect(ledger.problem?.reason).toContain("Entry 5 ")
+  })
+
+  it("[S21] is not whole beside a head that others hold and it does not", () => {
+    const ledger = filled()
+    ledger.noteShown(A, null, [{ ...ledger.head, certified: true }])
+    expect(ledger.problem).toBeNull()
+    ledger.noteShown(A, null, shown(4))
+    expect(ledger.problem?.reason).toMatchInlineSnapshot(
+      `"The others hold another entry 4 of this facility's privacy ledger than the one here: its data folder is not the newest, and spending is forgotten. It spends no more until the newest is back or the ledger is started anew."`,
+    )
+    ledger.noteShown(A, null, shown(9))
+    expect(ledger.problem?.reason).toMatchInlineSnapshot(
+      `"The others hold entry 9 of this facility's privacy ledger, which ends here at entry 6: its data folder is not the newest, and spending is forgotten. It spends no more until the newest is back or the ledger is started anew."`,
+    )
+    for (const { length } of [ledger.problem?.reason ?? ""]) expect(length).toBeLessThanOrEqual(250)
+  })
+
+  it("[S21] admits a study after an answer to its own question of this process, and no other", async () => {
+    const ledger = filled()
+    const nonce = ledger.question(A)
+    let admitted: unknown = "waits"
+    const asked = ledger.admission(A).then((refusal) => {
+      admitted = refusal
+    })
+    ledger.noteShown(B, ledger.question(B), [])
+    ledger.noteShown(A, new Uint8Array(32), [])
+    ledger.noteShown(A, null, [])
+    expect(await ledger.admission(B)).toBeNull()
+    expect([admitted, ledger.isCompared(A), ledger.isCompared(B)]).toEqual(["waits", false, true])
+    ledger.noteShown(A, nonce, shown(9))
+    await asked
+    expect(admitted).toMatchObject({ code: "privacy/ledger-rolled-back" })
+    // what one study was shown holds for all
+    expect(await ledger.admission(B)).toMatchObject({ code: "privacy/ledger-rolled-back" })
+  })
+
+  it("[S21] begins anew after all that is known of it, with the month spent, and cannot go back behind that", async () => {
+    const ledger = filled()
+    await expect(ledger.placeOfBeginning(A)).rejects.toMatchObject({ code: "privacy/ledger-whole" })
+    ledger.noteShown(A, null, shown(9))
+    const place = await ledger.placeOfBeginning(A)
+    expect(place).toEqual({ seq: 10, previous: new Uint8Array(32).fill(1), month: "2026-11" })
+    const what = { type: "reset", by: "A. Person", reason: "the disk is lost" } as const
+    ledger.noteBeginning({ place, what })
+    ledger.settled(A)
+    expect(ledger.problem).toBeNull()
+    expect(ledger.month()).toMatchObject({ epsilon: 500, beginning: { by: "A. Person" } })
+    expect(ledger.room(EVENT, STEPS, 9)).toBe(0)
+    expect((await ledger.reserve(A, EVENT, STEPS))?.code).toBe("policy/privacy-month")
+    const { seq } = await ledger.place(A)
+    expect(seq).toBe(11)
+    ledger.noteShown(A, null, shown(12))
+    expect(ledger.problem?.code).toBe("privacy/ledger-rolled-back")
   })
 })
 
@@ -138,32 +283,51 @@ describe("a facility that crashes", () => {
     featureNames: STUDY.model.features,
     train: rows,
     holdOut: rows,
+    holdOutRaw: {
+      ...rows,
+      names: STUDY.model.features,
+      patients: Uint32Array.from({ length: 30 }, (_, i) => i),
+    },
     patients: Uint32Array.from({ length: 30 }, (_, i) => i),
     preparation: "declared" as const,
   }
   const announced = (round: number) => {
     const parameters = new Float64Array(4).fill(round / 8)
-    const spec = {
+    const spec: RoundSpec = {
       study: studyDigest(STUDY),
       round,
       attempt: 1,
+      purpose: "update",
       epoch: 0,
       roster: directory.digest,
       model: modelHashOf(STUDY, parameters),
     }
-    return { spec, model: modelFile(STUDY, parameters, round - 1) }
+    return { spec, model: modelFile(STUDY, parameters, round - 1), members: null }
   }
   const fromLeader = (said: Message) =>
     pack(studyDigest(STUDY), directory.leader.id, me.id, said, keysFor("leader").sign)
-  const announce = (round: number) => fromLeader({ type: "announce", ...announced(round) })
-  const voided = (round: number) =>
-    fromLeader({ type: "void", spec: specDigest(announced(round).spec), reason: "too few" })
+  const announce = (round: number): Message => ({ type: "announce", ...announced(round) })
+  const voided = (round: number): Message => ({
+    type: "void",
+    spec: specDigest(announced(round).spec),
+    reason: "too few",
+  })
+  const hear = (runner: StudyRunner, said: Message) =>
+    runner.take(fog, runner.taken(fog) + 1, [fromLeader(said)])
+  /** What waits for the fog. */
+  const sent = (runner: StudyRunner): readonly Message[] =>
+    runner.mailbox(fog).held.map(({ body }) => decode(messageCodec, body))
+  const updates = (runner: StudyRunner) => sent(runner).filter(({ type }) => type === "update")
 
   /** The facility as it comes back: its runner, its machine, its ledger. */
   const start = async (name: string, cap: number, probe?: RunnerOptions["probe"]) => {
     const stores = await openSegmentStores(join(folder, name, "studies"))
     const sealed = await SealedFiles.open(join(folder, name, "sealed"), key)
-    const ledger = new PrivacyLedger({ epsilon: cap, delta: 1e-5 })
+    const ledger = new PrivacyLedger({
+      facility: ME,
+      cap: { epsilon: cap, delta: 1e-5 },
+      now: () => NOVEMBER,
+    })
     const store = await stores.study(studyDigest(STUDY))
     let machine: FacilityMachine | null = null
     const runner = await StudyRunner.open({
@@ -195,6 +359,10 @@ describe("a facility that crashes", () => {
     await ledger.read(runner.id, store)
     ledger.opened()
     runner.begin()
+    // as the leader that knows of no more
+    const nonce = ledger.question(runner.id)
+    await runner.post(askLedger(nonce))
+    await hear(runner, { type: "ledger-known", nonce, evidence: [] })
     const charges = async () => {
       const found: string[] = []
       for await (const { header, body } of store.entries())
@@ -220,7 +388,7 @@ describe("a facility that crashes", () => {
     ["after-save", ["1/1"]],
     ["before-save", []],
   ] as const)(
-    "%s of the charge: what is saved is spent, and the update is charged once",
+    "[S20] %s of the charge: what is saved is spent, and the update is charged once",
     async (when, saved) => {
       let frozen = false
       const first = await start(when, 50, (moment, what) => {
@@ -228,18 +396,18 @@ describe("a facility that crashes", () => {
         frozen = true
         return new Promise(() => undefined)
       })
-      await first.runner.take(fog, 1, [announce(1)])
+      await hear(first.runner, announce(1))
       await until(() => frozen)
       expect(await first.charges()).toEqual(saved)
       // nothing has left
-      expect(first.runner.mailbox(fog).held).toEqual([])
+      expect(updates(first.runner)).toEqual([])
       await first.close()
 
       const second = await start(when, 50)
-      await until(() => second.runner.mailbox(fog).held.length > 0)
+      await until(() => updates(second.runner).length > 0)
       expect(second.machine.state.memory.charges).toBe(1)
       expect(await second.charges()).toEqual(["1/1"])
-      expect(second.runner.mailbox(fog).held).toHaveLength(1)
+      expect(updates(second.runner)).toHaveLength(1)
       expect(second.ledger.month(NOVEMBER).epsilon).toBeGreaterThan(0)
       second.runner.stop()
       await second.close()
@@ -250,27 +418,27 @@ describe("a facility that crashes", () => {
     const spent: number[] = []
     for (let round = 1; round <= 10; round++) {
       const { runner, ledger, charges, close } = await start("restarts", 500)
-      await runner.take(fog, 2 * round - 1, [announce(round)])
-      await until(() => runner.mailbox(fog).held.length === round)
+      await hear(runner, announce(round))
+      await until(() => updates(runner).length === round)
       expect(await charges()).toHaveLength(round)
-      await runner.take(fog, 2 * round, [voided(round)])
+      await hear(runner, voided(round))
       spent.push(ledger.month(NOVEMBER).epsilon)
       runner.stop()
       await close()
     }
     expect(spent.every((epsilon, i) => i === 0 || epsilon > (spent[i - 1] as number))).toBe(true)
     const whole = opened(500)
-    for (let round = 1; round <= 10; round++) whole.note(ID, NOVEMBER, charge(round))
+    const next = chain()
+    for (let round = 1; round <= 10; round++) whole.note(ID, next(ID, round))
     expect(spent[9]).toBe(whole.month(NOVEMBER).epsilon)
   })
 
   it("[S20] sits a round out when the month has no room, and says so to the leader", async () => {
-    const now = Date.now()
     const { runner, machine, ledger, close } = await start("month", 1.05 * epsilonAfter(STUDY, 1))
     // another study of this month
-    ledger.note("other", now, charge(1))
-    await runner.take(fog, 1, [announce(1)])
-    await until(() => machine.state.phase === "idle" && runner.mailbox(fog).held.length > 0)
+    ledger.note(B, chain()(B, 1))
+    await hear(runner, announce(1))
+    await until(() => machine.state.phase === "idle" && sent(runner).some(({ type }) => type === "refusal"))
     expect(machine.state.memory.charges).toBe(0)
     const types: string[] = []
     for await (const { header } of runner.store.entries()) types.push(header.type)

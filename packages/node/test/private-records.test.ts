@@ -13,6 +13,7 @@ import { prepare, readRecords } from "../src/local-records.js"
 const features = HEART_FEATURES.map(({ name }) => name)
 const study = {
   model: { kind: "logistic-regression" as const, features },
+  data: null,
   privacy: studyPrivacyOf(
     {
       epsilon: 1,

@@ -6,7 +6,7 @@ import { newSecretKey } from "@consilium/base/random"
 import { milliseconds } from "@consilium/base/units"
 import { modelHashOf } from "@consilium/federation/model"
 import type { Directory, Participant } from "@consilium/federation/roster"
-import { type Protection, type Study, studyDigest } from "@consilium/federation/study"
+import { type Protection, type Strategy, type Study, studyDigest } from "@consilium/federation/study"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import {
   authorityKey,
@@ -22,7 +22,7 @@ import {
 import { PrivacyLedger } from "../src/privacy-ledger.js"
 import { FacilityMachine, type LocalRecords } from "../src/roles/facility-machine.js"
 import { FogMachine } from "../src/roles/fog-machine.js"
-import { LeaderMachine, leaderStart } from "../src/roles/leader-machine.js"
+import { LeaderMachine, leaderStart, NO_LEDGERS } from "../src/roles/leader-machine.js"
 import type { RoleMachine } from "../src/roles/machine.js"
 import { RoundSecrets } from "../src/roles/round-secrets.js"
 import { StudyRunner } from "../src/roles/study-runner.js"
@@ -40,6 +40,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const key = newSecretKey()
 const FACILITIES = 4
+/** Keeps its figures to itself. */
+const SILENT = "clinic-4"
 const ALL = { envelopes: 100, bytes: 1 << 30 }
 
 interface Node {
@@ -58,8 +60,12 @@ class HandCarried {
   /** Snapshots that were compared, by role. */
   readonly compared = { fog: 0, facility: 0 }
 
-  constructor(protection: Protection) {
-    this.study = testStudy(FACILITIES, { protection })
+  constructor(protection: Protection, strategy: Strategy) {
+    this.study = testStudy(FACILITIES, {
+      protection,
+      server: { strategy, learningRate: strategy === "fedadam" ? 0.05 : 1 },
+      reporting: { subgroups: [{ feature: "a", cuts: [0], names: [] }] },
+    })
     this.directory = directoryOf(this.study, FACILITIES, 2)
   }
 
@@ -83,18 +89,24 @@ class HandCarried {
     const { study, directory } = this
     const context = { study, directory, me, suite, keys: keysFor(me.name), authorityKey }
     const roster = signed(rosterOf(study, FACILITIES, 2), study)
-    if (me.role === "leader") return new LeaderMachine(context, roster)
+    if (me.role === "leader") return new LeaderMachine(context, roster, NO_LEDGERS)
     if (me.role === "fog") return new FogMachine(context, roster, snapshot)
+    const holdOut = toyRecords(`${me.name} later`, 3, 60)
     const records: LocalRecords = {
       featureNames: study.model.features,
       train: toyRecords(me.name, 3, 20),
-      holdOut: toyRecords(`${me.name} later`, 3, 10),
+      holdOut,
+      holdOutRaw: {
+        ...holdOut,
+        names: study.model.features,
+        patients: Uint32Array.from({ length: 60 }, (_, i) => i),
+      },
       patients: Uint32Array.from({ length: 20 }, (_, i) => i),
       preparation: "declared",
     }
     const secrets = new RoundSecrets(sealed, study, me.name)
-    const policy = testPolicy()
-    const ledger = new PrivacyLedger(policy.privacy.month)
+    const policy = testPolicy(me.name === SILENT ? { metrics: "none" } : {})
+    const ledger = new PrivacyLedger({ facility: me.id, cap: policy.privacy.month })
     ledger.opened()
     return new FacilityMachine({ ...context, policy }, records, secrets, ledger, roster, snapshot)
   }
@@ -164,11 +176,16 @@ class HandCarried {
     return this.#node("leader").machine as LeaderMachine
   }
   get outcome() {
-    const { progress, phase } = this.leader.state
+    const { state } = this.leader
+    const { progress, phase } = state
     return {
       phase,
       model: toHex(modelHashOf(this.study, progress.parameters)),
       rounds: progress.closed.map(({ round, attempt, cohort }) => ({ round, attempt, size: cohort.length })),
+      subgroups: this.directory.facilities.map(({ id, name }) => ({
+        name,
+        report: ("finals" in state ? state.finals.get(toHex(id))?.subgroups : undefined) ?? null,
+      })),
     }
   }
 }
@@ -187,9 +204,13 @@ const idle = (node: Node): Promise<unknown> =>
     ])
     .catch(() => undefined)
 
-describe.each(["plain", "shamir"] as const)("real machines under %s", (protection) => {
+describe.each([
+  ["plain", "fedavg"],
+  ["shamir", "fedavgm"],
+  ["shamir", "fedadam"],
+] as const)("real machines under %s with %s", (protection, strategy) => {
   it("come to the same model when each is started anew again and again", async () => {
-    const calm = new HandCarried(protection)
+    const calm = new HandCarried(protection, strategy)
     await calm.begin()
     await calm.run(async (node) => {
       if (node.me.role === "leader") expect(node.machine.snapshot()).toBeNull()
@@ -200,10 +221,15 @@ describe.each(["plain", "shamir"] as const)("real machines under %s", (protectio
       { round: 1, attempt: 1, size: 4 },
       { round: 2, attempt: 1, size: 4 },
     ])
+    // every facility that reports has found both groups large enough, on its records in their own units
+    expect(calm.outcome.subgroups).toHaveLength(4)
+    for (const { name, report } of calm.outcome.subgroups)
+      if (name === SILENT) expect(report).toBeNull()
+      else expect(report?.[0]?.reduce((rows, figures) => rows + (figures?.rows ?? 0), 0)).toBe(60)
     expect(calm.compared.fog).toBeGreaterThan(4)
     expect(calm.compared.facility).toBeGreaterThan(4)
 
-    const rough = new HandCarried(protection)
+    const rough = new HandCarried(protection, strategy)
     await rough.begin()
     let turn = 0
     await rough.run(async (node) => {
@@ -225,6 +251,8 @@ describe.each(["plain", "shamir"] as const)("real machines under %s", (protectio
         const { progress } = (before as LeaderMachine).state
         expect(node.machine.state.progress.log).toEqual(progress.log)
         expect(node.machine.state.progress.parameters).toEqual(progress.parameters)
+        // what the server's rule remembers of the rounds before
+        expect(node.machine.state.progress.server).toEqual(progress.server)
       }
     })
     expect(turn).toBeGreaterThan(30)

@@ -54,6 +54,14 @@ export class RecordedStudy implements StudyHandle {
     return Promise.reject(new Error("no model is asked for"))
   }
 
+  stop(): Promise<never> {
+    return Promise.reject(new Error("nobody stops it"))
+  }
+
+  rotateKeys(): Promise<never> {
+    return Promise.reject(new Error("nobody asks for new keys"))
+  }
+
   /** Shows the log up to an entry. */
   show(length: number): void {
     this.#shown = Math.min(length, this.log.length)

@@ -16,7 +16,7 @@ const RIGHTS: Readonly<Record<ApiRole, readonly Right[]>> = {
   auditor: ["read", "model", "log"],
   owner: ["read", "model", "log", "start"],
 }
-/** What a person at the leader's own machine may do without a token: look on, and start a study. */
+/** What a person at the leader's own machine may do without a token: look on, and start and stop studies. */
 const AT_HOME: readonly Right[] = ["read", "start"]
 
 /** A token that the leader knows: only its hash is kept. */
@@ -79,7 +79,7 @@ const unauthenticated = (message: string, detail = ""): Refusal =>
 
 export interface AccessRules {
   readonly tokens: readonly TokenRule[]
-  /** Whether loopback needs no token for looking on and starting a study. */
+  /** Whether loopback needs no token for looking on, and for starting and stopping studies. */
   readonly loopback: boolean
   readonly now: () => number
 }

@@ -1,6 +1,6 @@
 import { addTraffic, noTraffic, type Traffic } from "@consilium/federation/messages"
 import type { Directory, Participant } from "@consilium/federation/roster"
-import type { Study } from "@consilium/federation/study"
+import type { Protection, Study } from "@consilium/federation/study"
 import type { EdgeView, RegionView } from "./study-view.js"
 
 /** What is known to have crossed the edges of the tree. */
@@ -9,18 +9,33 @@ export interface Edges {
   readonly regions: readonly RegionView[]
 }
 
+/** What carries updates under each protection: up from a facility, and on from a fog. */
+const CARRIERS: Readonly<
+  Record<Protection, { readonly facility: readonly string[]; readonly fog: readonly string[] }>
+> = {
+  plain: { facility: ["updates, not protected"], fog: ["sums of the region's updates"] },
+  shamir: { facility: ["sealed shares of updates"], fog: ["sealed shares passed on"] },
+  ckks: {
+    facility: ["encrypted updates", "sealed shares of keys"],
+    fog: ["sums of encrypted updates", "sealed shares of keys passed on"],
+  },
+  bfv: {
+    facility: ["encrypted updates", "sealed shares of keys"],
+    fog: ["sums of encrypted updates", "sealed shares of keys passed on"],
+  },
+  masked: {
+    facility: ["masked updates", "sealed shares of their masks"],
+    fog: ["sums of masked updates", "sealed shares of masks passed on"],
+  },
+}
+
 const carriedBy = (study: Study, child: Participant): readonly string[] => {
-  const plain = study.protection === "plain"
-  const signed = plain ? ["signatures"] : ["signatures", "sealed partial openings"]
+  const { protection } = study
+  const signed = protection === "plain" ? ["signatures"] : ["signatures", "sealed partial openings"]
   const figures = study.validation === "report" ? ["figures on held-out patients"] : []
-  if (child.role === "facility")
-    return [plain ? "updates, not protected" : "sealed shares of updates", ...signed, ...figures]
-  return [
-    plain ? "sums of the region's updates" : "sealed shares passed on",
-    ...signed,
-    ...figures,
-    "counts of bytes",
-  ]
+  return child.role === "facility"
+    ? [...CARRIERS[protection].facility, ...signed, ...figures]
+    : [...CARRIERS[protection].fog, ...signed, ...figures, "counts of bytes"]
 }
 
 /** The edges with those of everybody in the directory who was not there before. */

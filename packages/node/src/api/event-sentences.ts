@@ -45,7 +45,7 @@ const sentence = (handle: Told, entry: LogEntry): string => {
     return `A message of ${name} (${about}) did not belong to this moment and was dropped.`
   if (type === "dealer-excluded")
     return keyed
-      ? `${name} dealt a false share of its key, or encrypts under another key than it shared: it is left out.`
+      ? `${name} is left out: a share of its key was false, or the test of its key failed.`
       : `${name} dealt a false share and sits this attempt out.`
   if (type === "sum-opened") return "The sum over the certified facilities was opened."
   if (type === "aborted") return "The leader gave the study up."
@@ -96,6 +96,15 @@ const messageSentence = (rosters: readonly Directory[], name: string, message: M
       return `The study has ended: ${message.reason}`
     case "roster":
       return "The authority changed the list of participants; it holds from the next round on."
+    case "ledger-known": {
+      const [newest] = message.evidence
+      const facility = newest && nameIn(rosters, newest.submission.submission.facility)
+      return facility === undefined
+        ? "The leader told a facility that nothing of its privacy ledger was seen yet."
+        : `The leader showed ${facility} what was seen of its privacy ledger: it has had ${counted(newest?.submission.submission.ledger?.seq ?? 0, "entry", "entries")}.`
+    }
+    case "ledger-asked":
+      return `${name} asked what was seen of its privacy ledger, before it spends any privacy.`
     case "submit":
       return `${name} sent its update as sealed shares and committed itself to them.`
     case "update":

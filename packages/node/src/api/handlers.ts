@@ -9,17 +9,19 @@ import type { Caller, TokenRule } from "./access.js"
 import { eventView } from "./event-sentences.js"
 import { type EventStreams, parsePosition, type StreamLimits } from "./event-stream.js"
 import type { Idempotency } from "./idempotency.js"
+import { type RotationAnswer, rotationRequestSchema, wishOf } from "./key-schemas.js"
 import type { LeaderService, StudyHandle } from "./leader-service.js"
 import { logBytes } from "./log-file.js"
 import type { ApiMetrics } from "./metrics.js"
 import { openApi } from "./openapi.js"
 import { type PageFiles, SECURITY_HEADERS } from "./page-files.js"
+import { presetAnswer } from "./preset-schemas.js"
 import { Refusal } from "./problems.js"
 import { jsonOf } from "./request-body.js"
 import { BINARY, EVENT_STREAM, methodsAt, type RouteName } from "./routes.js"
 import { type PrivacyKind, type Started, trainingRequestSchema } from "./schemas.js"
 import { stopRequestSchema } from "./stop-schemas.js"
-import { checked, studyRequested } from "./study-request.js"
+import { checked, participantsOf, studyRequested } from "./study-request.js"
 import type { EventView } from "./study-view.js"
 import { modelsOf, type StudyViews, summaryOf } from "./study-views.js"
 import type { Rate } from "./token-bucket.js"
@@ -62,6 +64,7 @@ export const pathOf = (request: FastifyRequest): string => request.url.split("?"
 interface Own {
   readonly streams: EventStreams
   readonly started: Idempotency<Started>
+  readonly rotated: Idempotency<RotationAnswer>
   readonly callerOf: (request: FastifyRequest) => Caller
 }
 
@@ -112,6 +115,16 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
     return reply.code(202).header("location", `/v1/studies/${answer.id}`).send(answer)
   }
 
+  const presetOf = (kind: PrivacyKind): Study => {
+    const preset = options.presets(kind)
+    if ("missing" in preset)
+      throw new ConsiliumError(
+        "api/not-available",
+        `A study of the kind "${kind}" cannot be started: ${preset.missing}`,
+      )
+    return preset
+  }
+
   return {
     studies: async () => {
       const studies = []
@@ -156,17 +169,25 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
       const { by, reason } = checked(stopRequestSchema, "The request", jsonOf(request.body))
       return handle.stop({ by: by ?? cutTo(64, name), reason }, name)
     },
+    rotateKeys: async (request, reply) => {
+      const handle = handleOf(request)
+      const { name } = own.callerOf(request)
+      const wish = wishOf(checked(rotationRequestSchema, "The request", jsonOf(request.body)), name)
+      const key = request.headers["idempotency-key"]
+      const answer = await own.rotated.once(`${name} ${handle.id}`, key, request.body as Uint8Array, () =>
+        handle.rotateKeys(wish),
+      )
+      return reply.code(202).send(answer)
+    },
+    preset: async (request) => {
+      const { kind } = request.params as { kind: PrivacyKind }
+      const study = presetOf(kind)
+      return presetAnswer(study, participantsOf(service))
+    },
     startTraining: async (request, reply) =>
-      startOnce(request, reply, () => {
-        const { privacy } = checked(trainingRequestSchema, "The request", jsonOf(request.body))
-        const preset = options.presets(privacy)
-        if ("missing" in preset)
-          throw new ConsiliumError(
-            "api/not-available",
-            `A study of the kind "${privacy}" cannot be started: ${preset.missing}`,
-          )
-        return preset
-      }),
+      startOnce(request, reply, () =>
+        presetOf(checked(trainingRequestSchema, "The request", jsonOf(request.body)).privacy),
+      ),
     stream: async (request, reply) => {
       const query = request.query as { study?: string; after?: string }
       const last = request.headers["last-event-id"]

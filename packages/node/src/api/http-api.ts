@@ -4,6 +4,7 @@ import { admit, type Caller, checkOrigin } from "./access.js"
 import { EventStreams, STREAM_LIMITS } from "./event-stream.js"
 import { type ApiOptions, handlersOf, notHere, pathOf } from "./handlers.js"
 import { Idempotency } from "./idempotency.js"
+import type { RotationAnswer } from "./key-schemas.js"
 import { SECURITY_HEADERS } from "./page-files.js"
 import { problemOf, Refusal } from "./problems.js"
 import { ROUTES, type RouteName, type RouteSpec, routeNames } from "./routes.js"
@@ -55,6 +56,7 @@ export const api =
     const handlers = handlersOf(options, {
       streams,
       started: new Idempotency<Started>(now),
+      rotated: new Idempotency<RotationAnswer>(now),
       callerOf: (request) => callers.get(request) as Caller,
     })
 

@@ -45,7 +45,7 @@ export const keySentence = (nameOf: Names, name: string, message: Message): stri
     case "certificate": {
       const { spec, cohort } = message.proposal
       return spec.purpose === "keys"
-        ? `${facilities(message.signatures.length)} signed: epoch ${spec.epoch} begins with the keys of ${cohort.length}, and every facility destroys what it held of earlier ones.`
+        ? `${facilities(message.signatures.length)} signed: epoch ${spec.epoch} begins with the keys of ${cohort.length}${spec.epoch === 1 ? "" : ", and every facility destroys what it held of earlier ones"}.`
         : null
     }
     default:

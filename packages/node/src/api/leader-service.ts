@@ -1,6 +1,7 @@
 import type { LogEntry } from "@consilium/federation/log"
 import type { Directory } from "@consilium/federation/roster"
 import type { Study } from "@consilium/federation/study"
+import type { RotationAnswer, RotationWish } from "./key-schemas.js"
 import type { StopDecision, Stopped } from "./stop-schemas.js"
 
 /** A study as the leader's process offers it to its API: its log, durable and in order, and the models it led to. */
@@ -21,6 +22,11 @@ export interface StudyHandle {
    * @throws {ConsiliumError} "round/over" if it ended otherwise
    */
   stop(decision: StopDecision, via: string): Promise<Stopped>
+  /**
+   * Asks that the next round begin with new keys.
+   * @throws {ConsiliumError} "keys/none" in a study without keys, "keys/no-round" if no round follows
+   */
+  rotateKeys(wish: RotationWish): Promise<RotationAnswer>
 }
 
 /** What the API needs of the process it is in. */

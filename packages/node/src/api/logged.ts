@@ -18,6 +18,7 @@ const OWN = new Set<string>([
   "finish",
   "ended",
   "roster",
+  "ledger-known",
 ] satisfies Message["type"][])
 
 /** Messages of others that the leader logs whole when it accepts them. */
@@ -32,6 +33,7 @@ const ACCEPTED = new Set<string>([
   "report",
   "final-report",
   "refusal",
+  "ledger-asked",
   "region",
   "traffic",
   "security",

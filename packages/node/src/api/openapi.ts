@@ -85,7 +85,7 @@ export const openApi = (): object => {
       title: "Consilium leader",
       version: "1",
       description:
-        "Studies of one leader. On its own machine, reading and starting studies need no token; elsewhere every route does.",
+        "Studies of one leader. On its own machine, reading, starting and stopping studies need no token; elsewhere every route does.",
     },
     security: [{ token: [] }, {}],
     paths,

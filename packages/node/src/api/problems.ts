@@ -25,6 +25,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   "config/invalid": 422,
   "round/bad-study": 422,
   "round/over": 409,
+  "keys/none": 409,
+  "keys/no-round": 409,
   "store/missing": 404,
   "store/full": 507,
 }

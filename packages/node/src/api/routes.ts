@@ -1,5 +1,7 @@
 import type { z } from "zod"
 import type { Right } from "./access.js"
+import { rotationAnswerSchema, rotationRequestSchema } from "./key-schemas.js"
+import { presetParams, presetSchema } from "./preset-schemas.js"
 import {
   eventListSchema,
   eventSchema,
@@ -120,6 +122,24 @@ export const ROUTES = {
     params: studyParams,
     body: { name: "StopRequest", schema: stopRequestSchema, types: [JSON_TYPE] },
     answer: json(200, "Stopped", stoppedSchema),
+  },
+  rotateKeys: {
+    method: "POST",
+    path: "/v1/studies/:id/keys/rotate",
+    summary:
+      "Asks that the next round begin with a key ceremony. Where one is due before that round already, nothing is added.",
+    right: "start",
+    params: studyParams,
+    body: { name: "RotationRequest", schema: rotationRequestSchema, types: [JSON_TYPE] },
+    answer: json(202, "RotationAnswer", rotationAnswerSchema),
+  },
+  preset: {
+    method: "GET",
+    path: "/v1/presets/:kind",
+    summary: "The study that a kind of privacy would start now, and among whom; nothing is started.",
+    right: "start",
+    params: presetParams,
+    answer: json(200, "Preset", presetSchema),
   },
   startTraining: {
     method: "POST",

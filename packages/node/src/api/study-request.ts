@@ -34,7 +34,7 @@ const lines = (participants: Present): string =>
     .join("\n")
 
 /** Who takes part now: the newest roster of the newest study. */
-const participantsOf = (service: LeaderService): Present => {
+export const participantsOf = (service: LeaderService): Present => {
   const directory = service.studies().at(-1)?.rosters()[0]
   if (directory === undefined)
     throw new ConsiliumError("api/not-ready", "This leader has no study yet, so nobody is present.")

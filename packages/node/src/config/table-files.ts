@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path"
 import { checkFeatures, defaultFeatures, type Feature } from "@consilium/records/features"
 import { type ColumnMapping, checkMapping, type SiteMapping } from "@consilium/records/mapping"
 import { type ColumnSchema, checkSchema, type TableSchema } from "@consilium/records/schema"
+import { ANALYTES } from "@consilium/records/units"
 import { stringify } from "yaml"
 import { z } from "zod"
 import { builtInForm, type TableForm, tableForm } from "./table-form.js"
@@ -27,7 +28,7 @@ const columnSchema = z.discriminatedUnion("type", [
     type: z.literal("number"),
     unit: name,
     range: z.tuple([z.number(), z.number()]),
-    analyte: z.enum(["cholesterol", "triglycerides", "glucose", "creatinine"]).optional(),
+    analyte: z.enum(ANALYTES).optional(),
   }),
   z.strictObject({
     ...columnFields,

@@ -70,10 +70,10 @@ export const declaredConstants = (
     ...[...BUILT_IN.values()].map(({ standardiser }) => standardiser),
   ]
   const chosen =
-    (schema === null
-      ? known.find((one) => features.every((feature) => knows(one, feature)))
-      : builtInForm(schema)?.standardiser) ?? null
-  if (chosen === null) return []
+    schema === null
+      ? (known.find((one) => features.every((feature) => knows(one, feature))) ?? HEART_DECLARED_STANDARDISER)
+      : builtInForm(schema)?.standardiser
+  if (chosen === undefined) return []
   const { names, means, deviations } = chosen
   return [
     ...names.map((feature, i) => ({ feature, mean: means[i] as number, deviation: deviations[i] as number })),

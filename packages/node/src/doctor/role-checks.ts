@@ -12,7 +12,9 @@ import { checkValidity } from "../identity/tls.js"
 import { readRecords } from "../local-records.js"
 import { openAuthorityFolder } from "../roles/authority.js"
 import { type Check, type Finding, notChecked, note, passed } from "./finding.js"
+import { keysCheck } from "./key-checks.js"
 import { diskRoom, isThere, portFree } from "./machine-checks.js"
+import { ledgerCheck } from "./privacy-ledger.js"
 import { reach } from "./reach.js"
 import { type RoleUnderTest, roleFile } from "./role-under-test.js"
 import type { StoppedMember } from "./stopped-member.js"
@@ -274,7 +276,8 @@ export const roleChecks = async (
     roster(under),
     authority(under, patienceMs),
     parent(under),
-    ...(place.role === "facility" ? [records(under)] : []),
+    ...(place.role === "facility" ? [records(under), ledgerCheck(under)] : []),
+    ...(place.role === "fog" ? [] : [keysCheck(under)]),
     logs(under),
   ]
 }

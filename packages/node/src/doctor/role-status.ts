@@ -29,6 +29,13 @@ const fog = z.object({
 })
 const facility = z.object({
   name: z.string(),
+  /** What the month has spent; null without bound. */
+  privacy: z.looseObject({
+    month: z.string(),
+    epsilon: z.number().nullable(),
+    cap: z.object({ epsilon: z.number(), delta: z.number() }),
+    problem: z.object({ code: z.string(), reason: z.string() }).nullable(),
+  }),
   studies: z.array(
     study.extend({
       phase: z.string(),

@@ -8,6 +8,11 @@ const VERDICTS = 1 << 16
 const MESSAGES = 1 << 12
 const ROSTERS = 16
 
+interface Verified {
+  readonly publicKey: Uint8Array
+  readonly message: Uint8Array
+  readonly verdict: boolean
+}
 interface Read {
   readonly from: Participant
   readonly envelope: Envelope
@@ -36,8 +41,9 @@ class Bounded<T> {
   }
 }
 
-const nameOf = (...parts: readonly Uint8Array[]): string =>
-  parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.length).toString("latin1")).join("")
+/** One character a byte. */
+const nameOf = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1")
 
 /** Whether two byte strings are the same; for what everybody may see. */
 const same = (a: Uint8Array, b: Uint8Array): boolean => a === b || Buffer.compare(a, b) === 0
@@ -47,7 +53,7 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => a === b || Buffer.compar
  * says, is the same for everybody who asks. What is given out is shared, so nobody may change it.
  */
 export class RememberedChecks implements Checks {
-  readonly #verdicts = new Bounded<boolean>(VERDICTS)
+  readonly #verdicts = new Bounded<Verified>(VERDICTS)
   readonly #messages = new Bounded<Read>(MESSAGES)
   readonly #rosters: {
     readonly key: Uint8Array
@@ -61,12 +67,13 @@ export class RememberedChecks implements Checks {
     ...nodeChecks.suite,
     verify: (publicKey, message, signature) => {
       this.counts.verified += 1
-      const name = nameOf(publicKey, signature, message)
+      const name = nameOf(signature)
       const known = this.#verdicts.get(name)
-      if (known !== undefined) return known
+      if (known !== undefined && same(known.publicKey, publicKey) && same(known.message, message))
+        return known.verdict
       this.counts.verifiedAnew += 1
       const verdict = nodeChecks.suite.verify(publicKey, message, signature)
-      this.#verdicts.put(name, verdict)
+      this.#verdicts.put(name, { publicKey, message, verdict })
       return verdict
     },
   }

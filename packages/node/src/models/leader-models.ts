@@ -45,7 +45,7 @@ const PATIENCE_MS = 5_000
 const PAUSE_MS = 100
 
 /** Asks the leader if it runs; where none runs, opens the study in its locked folder. */
-const asked = async <T>(
+export const askedOrOpened = async <T>(
   { config, study, patienceMs = PATIENCE_MS }: LeaderStudy,
   request: { readonly command: string; readonly args: object; readonly result: z.ZodType<T> },
   stopped: (stored: StoredStudy) => Promise<T>,
@@ -71,7 +71,8 @@ const asked = async <T>(
   }
 }
 
-const logOf = ({ study, directory, authorityKey, store }: StoredStudy): StudyLog => ({
+/** The log of a study in a leader's opened folder. */
+export const storedLog = ({ study, directory, authorityKey, store }: StoredStudy): StudyLog => ({
   study,
   first: directory,
   authorityKey,
@@ -83,14 +84,14 @@ const logOf = ({ study, directory, authorityKey, store }: StoredStudy): StudyLog
  * @throws {ConsiliumError} "admin/no-such-study", "audit/no-study", "store/locked"
  */
 export const listModels = (of: LeaderStudy): Promise<ModelList> =>
-  asked(of, { command: "models", args: {}, result: modelListSchema }, async (stored) =>
-    modelListOf(await readHistory(logOf(stored))),
+  askedOrOpened(of, { command: "models", args: {}, result: modelListSchema }, async (stored) =>
+    modelListOf(await readHistory(storedLog(stored))),
   )
 
 /** @throws {ConsiliumError} "model/not-found" and what `listModels` throws */
 export const modelCard = (of: LeaderStudy, pick: ModelPick): Promise<ModelCard> =>
-  asked(of, { command: "model-card", args: pick, result: modelCardSchema }, async (stored) =>
-    modelCardOf(await readHistory(logOf(stored)), stored, pick),
+  askedOrOpened(of, { command: "model-card", args: pick, result: modelCardSchema }, async (stored) =>
+    modelCardOf(await readHistory(storedLog(stored)), stored, pick),
   )
 
 export interface ExportedModel {
@@ -123,10 +124,11 @@ export const exportModel = async (of: LeaderStudy, pick: ModelPick, to: string):
 const modelFile = async (of: LeaderStudy, round: number): Promise<Uint8Array> => {
   const pieces: Uint8Array[] = []
   for (let offset = 0; ; ) {
-    const { bytes, base64 } = await asked(
+    const { bytes, base64 } = await askedOrOpened(
       of,
       { command: "model-piece", args: { round, offset }, result: modelPieceSchema },
-      async (stored) => pieceOf(await modelFileOf(logOf(stored), round), offset, Number.POSITIVE_INFINITY),
+      async (stored) =>
+        pieceOf(await modelFileOf(storedLog(stored), round), offset, Number.POSITIVE_INFINITY),
     )
     const piece = new Uint8Array(Buffer.from(base64, "base64"))
     pieces.push(piece)
@@ -146,7 +148,9 @@ export const releaseModel = (of: LeaderStudy, decision: Decision): Promise<Relea
       "model/bad-decision",
       `A model cannot be released: ${checked.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ")}.`,
     )
-  return asked(of, { command: "release-model", args: checked.data, result: releasedSchema }, (stored) =>
-    releaseInFolder(of.config, stored, checked.data),
+  return askedOrOpened(
+    of,
+    { command: "release-model", args: checked.data, result: releasedSchema },
+    (stored) => releaseInFolder(of.config, stored, checked.data),
   )
 }

@@ -98,6 +98,11 @@ const snapshotCodec = record({
 export const decision = (approved: boolean, by: string): Uint8Array =>
   encode(localCodec, { type: "decision", approved, by })
 
+const ASKED: Work = {
+  type: "tell",
+  line: "privacy: asked the leader what it has seen of this facility's ledger; nothing is spent before it answers",
+}
+
 /** The leader is to be asked what it knows of this facility's ledger. */
 export const askLedger = (nonce: Uint8Array): Uint8Array => encode(localCodec, { type: "ask-ledger", nonce })
 
@@ -230,6 +235,7 @@ export class FacilityMachine implements RoleMachine {
         ),
       ],
       work: [
+        ...(event.type === "ask-ledger" && step.effects.length > 0 ? [ASKED] : []),
         ...step.effects.flatMap((effect) => this.#workOf(effect)),
         // once this is saved the next study may have its place in the ledger
         ...(event.type === "entered" || this.#state.phase === "ended" ? [this.#settled()] : []),

@@ -3,6 +3,7 @@ import type { LocalPolicy } from "@consilium/federation/policy"
 import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
 import { z } from "zod"
 import { type AdminCommands, adminCommand } from "../admin/server.js"
+import { facilityKeysOf } from "../keys/held-keys.js"
 import { prepare, type RawRecords } from "../local-records.js"
 import { PrivacyLedger } from "../privacy-ledger.js"
 import { ChildTraffic } from "./child-traffic.js"
@@ -112,6 +113,7 @@ const facilityCommands = (
           : null,
       })),
     })),
+    keys: adminCommand(z.strictObject({}), () => facilityKeysOf(membership.me, host.studies)),
     approve: decide(true),
     deny: decide(false),
     leave: adminCommand(z.strictObject({}), async () => {

@@ -6,9 +6,11 @@ import { messageCodec } from "@consilium/federation/messages"
 import { modelHashOf, modelParameters } from "@consilium/federation/model"
 import type { Directory } from "@consilium/federation/roster"
 import type { Study } from "@consilium/federation/study"
+import type { RotationAnswer, RotationWish } from "../api/key-schemas.js"
 import type { StudyHandle } from "../api/leader-service.js"
 import type { StopDecision, Stopped } from "../api/stop-schemas.js"
 import type { LeaderMachine } from "./leader-machine.js"
+import { rotateKeys } from "./rotate-keys.js"
 import { stopStudy } from "./stop-study.js"
 import type { Hosted } from "./study-host.js"
 
@@ -57,6 +59,10 @@ export class HostedLeader implements StudyHandle {
     return stopStudy(this.#hosted, decision, via)
   }
 
+  rotateKeys(wish: RotationWish): Promise<RotationAnswer> {
+    return rotateKeys(this.#hosted, wish)
+  }
+
   grown(after: number, signal: AbortSignal): Promise<void> {
     if (this.length > after || signal.aborted) return Promise.resolve()
     return new Promise((resolve) => {
@@ -94,5 +100,7 @@ export class HostedLeader implements StudyHandle {
 const modelIn = ({ header, body }: LogEntry): Uint8Array | null => {
   if (!WITH_MODEL.has(header.type)) return null
   const message = decode(messageCodec, body)
-  return message.type === "announce" || message.type === "candidate" ? message.model : null
+  // a key ceremony has no model
+  if (message.type === "announce") return message.spec.purpose === "keys" ? null : message.model
+  return message.type === "candidate" ? message.model : null
 }

@@ -1,17 +1,23 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import { z } from "zod"
 import { type AdminCommands, adminCommand } from "../admin/server.js"
+import { rotationRequestSchema, wishOf } from "../api/key-schemas.js"
 import type { LeaderService } from "../api/leader-service.js"
 import { stopDecisionSchema } from "../api/stop-schemas.js"
+import { studyKeysOf } from "../keys/key-status.js"
 import { modelCardOf } from "../models/model-card.js"
 import { modelFileOf, modelListOf, pieceOf, readHistory, type StudyLog } from "../models/model-log.js"
 import { decisionSchema } from "../models/model-schemas.js"
 import { releasable } from "../models/stopped-leader.js"
 import { type LeaderMachine, leaderRelease, type RosterPeriod } from "./leader-machine.js"
+import { rotateKeys } from "./rotate-keys.js"
 import { stopStudy } from "./stop-study.js"
 import type { Hosted, StudyHost } from "./study-host.js"
 
 type Own = Hosted<LeaderMachine>
+
+/** What the leader knows those by who ask over its admin socket. */
+const SOCKET = "the leader's admin socket"
 
 /** Bytes of a model's file in one answer: in base64 they stay well below the longest line. */
 const PIECE_BYTES = 4 << 20
@@ -79,7 +85,16 @@ export const leaderCommands = (host: StudyHost<LeaderMachine>, service: LeaderSe
     await runner.post(leaderRelease(decision))
     return released
   }),
+  keys: adminCommand(z.strictObject({ study }), async ({ study }) => {
+    const wanted = study === undefined ? host.studies : [studyNamed(host, study)]
+    const studies = []
+    for (const one of wanted) studies.push(studyKeysOf((await readHistory(logOf(one))).view))
+    return { studies }
+  }),
+  "rotate-keys": adminCommand(rotationRequestSchema.extend({ study }), ({ study, ...wish }) =>
+    rotateKeys(studyNamed(host, study), wishOf(wish, SOCKET)),
+  ),
   "stop-study": adminCommand(stopDecisionSchema.extend({ study }), ({ study, ...decision }) =>
-    stopStudy(studyNamed(host, study), decision, "the leader's admin socket"),
+    stopStudy(studyNamed(host, study), decision, SOCKET),
   ),
 })

@@ -16,7 +16,7 @@ const beginningSchema = z.strictObject({
 /** What a running facility can be asked about its privacy ledger, and the way out when it is not whole. */
 export const ledgerCommands = (
   name: string,
-  host: StudyHost<FacilityMachine>,
+  host: Pick<StudyHost<FacilityMachine>, "studies">,
   ledger: PrivacyLedger,
   policy: LocalPolicy,
 ): AdminCommands => {

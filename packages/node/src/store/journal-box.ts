@@ -1,4 +1,4 @@
-import { concatBytes, toHex } from "@consilium/base/bytes"
+import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { newSecretKey, type RandomSource, SecretKey, systemRandom } from "@consilium/base/random"
 import { type Sealed, type SealedBox, sealedBox } from "./sealed.js"
@@ -121,7 +121,7 @@ class JournalKeys {
     const header = new Uint8Array(HEADER_BYTES)
     header[0] = VERSION
     new DataView(header.buffer).setUint32(1, generation)
-    return concatBytes(header, held.box.seal(this.#name(generation), record))
+    return held.box.seal(this.#name(generation), record, header)
   }
 
   open(sealed: Uint8Array): Uint8Array {

@@ -6,7 +6,6 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { framedParts } from "@consilium/base/framing"
 import { utf8 } from "@consilium/base/platform"
 import { newSecretKey, type RandomSource, SecretKey, systemRandom } from "@consilium/base/random"
-import { xchacha20poly1305 } from "@noble/ciphers/chacha.js"
 import {
   errno,
   makePrivateFolder,
@@ -18,14 +17,17 @@ import {
   writeFileAtomic,
   writeTemporary,
 } from "./files.js"
+import { xchachaDecrypt, xchachaEncrypt } from "./xchacha.js"
 
 const VERSION = 1
 const NONCE_BYTES = 24
 const TAG_BYTES = 16
+const NOTHING = new Uint8Array(0)
 
 /** Seals and opens byte strings under a storage key; the name is bound in, so sealed bytes cannot change places. */
 export interface SealedBox {
-  seal(name: string, plaintext: Uint8Array): Uint8Array
+  /** `before` comes first, as it is. */
+  seal(name: string, plaintext: Uint8Array, before?: Uint8Array): Uint8Array
   /** @throws {ConsiliumError} "store/unsealable" if the bytes were changed or belong to another name or key */
   open(name: string, sealed: Uint8Array): Uint8Array
 }
@@ -37,25 +39,23 @@ export interface SealedBox {
  */
 export const sealedBox = (key: SecretKey, random: RandomSource = systemRandom): SealedBox => {
   const cipher = <T>(
+    work: (key: Uint8Array, nonce: Uint8Array, associated: Uint8Array, bytes: Uint8Array) => T,
     name: string,
     nonce: Uint8Array,
-    use: (c: ReturnType<typeof xchacha20poly1305>) => T,
+    bytes: Uint8Array,
   ): T => {
     const secret = key.expose()
     try {
-      return use(xchacha20poly1305(secret, nonce, framedParts([utf8("consilium/sealed/1"), utf8(name)])))
+      return work(secret, nonce, framedParts([utf8("consilium/sealed/1"), utf8(name)]), bytes)
     } finally {
       secret.fill(0)
     }
   }
   return {
-    seal(name, plaintext) {
+    seal(name, plaintext, before = NOTHING) {
       const nonce = random.bytes(NONCE_BYTES)
-      return concatBytes(
-        Uint8Array.of(VERSION),
-        nonce,
-        cipher(name, nonce, (c) => c.encrypt(plaintext)),
-      )
+      const sealed = cipher(xchachaEncrypt, name, nonce, plaintext)
+      return concatBytes(before, Uint8Array.of(VERSION), nonce, ...sealed)
     },
     open(name, sealed) {
       const fail = (cause?: unknown): never => {
@@ -70,7 +70,7 @@ export const sealedBox = (key: SecretKey, random: RandomSource = systemRandom): 
       if (sealed.length < 1 + NONCE_BYTES + TAG_BYTES || sealed[0] !== VERSION) return fail()
       const nonce = sealed.slice(1, 1 + NONCE_BYTES)
       try {
-        return cipher(name, nonce, (c) => c.decrypt(sealed.slice(1 + NONCE_BYTES)))
+        return cipher(xchachaDecrypt, name, nonce, sealed.subarray(1 + NONCE_BYTES))
       } catch (error) {
         return fail(error)
       }

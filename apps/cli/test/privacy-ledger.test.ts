@@ -1,0 +1,163 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { Study } from "@consilium/federation/study"
+import { startAdmin } from "@consilium/node/admin/server"
+import { ledgerReadingSchema } from "@consilium/node/ledger-reading"
+import type { FacilityMachine } from "@consilium/node/roles/facility-machine"
+import { ledgerCommands } from "@consilium/node/roles/ledger-commands"
+import { makePrivateFolder } from "@consilium/node/store/files"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { testPolicy, testStudy } from "../../../packages/federation/test/members.js"
+import { withPrivacy } from "../../../packages/federation/test/private-study.js"
+import { configOf, layOut } from "../../../packages/node/test/audit-study.js"
+import { LedgerWorld } from "../../../packages/node/test/ledger-world.js"
+import { consilium } from "./in-process.js"
+
+const BUDGET = { epsilon: 6, delta: 1e-5 }
+const POLICY = { privacy: { study: BUDGET, month: BUDGET } }
+const study = (number: number, rounds: number): Study =>
+  testStudy(4, {
+    ...withPrivacy({ epsilon: 100, metrics: "none" }),
+    protection: "plain",
+    rounds,
+    nonce: new Uint8Array(32).fill(number),
+    name: `study ${number}`,
+  })
+
+let folder = ""
+let world: LedgerWorld
+let config = ""
+const closing: (() => Promise<unknown>)[] = []
+/** clinic-1 as its process runs it, behind an admin socket where the command line looks for it. */
+const serve = async (): Promise<void> => {
+  const process = world.process("clinic-1")
+  if (process.ledger === null) throw new Error("A facility has a ledger.")
+  const host = {
+    get studies() {
+      return [...process.studies.values()].map((one) => ({
+        ...one,
+        folder: "",
+        machine: one.machine as FacilityMachine,
+      }))
+    },
+  }
+  const data = join(folder, "clinic-1", "data")
+  await makePrivateFolder(data)
+  const admin = await startAdmin(data, ledgerCommands("clinic-1", host, process.ledger, testPolicy(POLICY)))
+  closing.push(() => admin.close())
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "consilium-ledger-cli-"))
+  await layOut(folder, ["leader", "clinic-1", "clinic-2"])
+  config = configOf(folder, "clinic-1")
+  for (const name of ["clinic-1", "clinic-2"])
+    await writeFile(configOf(folder, name), "records: { format: heart-csv, file: records.csv }\n")
+  await writeFile(configOf(folder, "leader"), "store: segments\n")
+  world = new LedgerWorld({
+    place: join(folder, "world"),
+    policy: () => POLICY,
+    now: () => Date.UTC(2026, 10, 30),
+  })
+  await world.startAll()
+  const first = study(1, 2)
+  await world.add(first)
+  await world.until(() => world.isOver(first))
+  await world.until(() => world.process("clinic-1").ledger?.certified?.seq === 2)
+  await world.add(study(2, 9))
+  await world.until(() => world.process("clinic-1").ledger?.head.seq === 3)
+  await serve()
+}, 120_000)
+afterAll(async () => {
+  for (const close of closing.splice(0)) await close()
+  await world.stopAll()
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe("privacy ledger", () => {
+  it("shows what is spent and what still fits", async () => {
+    const { code, stdout, stderr } = await consilium("privacy", "ledger", "--config", config)
+    expect([code, stderr]).toEqual([0, ""])
+    expect(stdout.replaceAll(/\b[0-9a-f]{16}\b/g, "0123456789abcdef")).toMatchInlineSnapshot(`
+      "The privacy ledger of clinic-1.
+      One chain of 3 entries, certified up to entry 2; head 0123456789abcdef. The leader knows of no more.
+
+      month    spent (epsilon)  cap   delta    updates
+      2026-11  4.71             6.00  0.00001  3
+
+      study    id                state    spent (epsilon)  cap   delta    updates by month  rounds that still fit
+      study 1  0123456789abcdef  over     3.76             6.00  0.00001  2026-11: 2        over
+      study 2  0123456789abcdef  running  2.86             6.00  0.00001  2026-11: 1        1 (then this month's cap is reached)
+      "
+    `)
+  })
+
+  it("gives the same as JSON", async () => {
+    const { stdout } = await consilium("privacy", "ledger", "--config", config, "--format", "json")
+    const { running, ...read } = JSON.parse(stdout) as { running: boolean }
+    expect(running).toBe(true)
+    expect(ledgerReadingSchema.parse(read)).toMatchObject({
+      facility: "clinic-1",
+      problem: null,
+      head: { seq: 3 },
+      thisMonth: { month: "2026-11", updates: 3, cap: BUDGET },
+      studies: [
+        { name: "study 1", room: null },
+        { name: "study 2", room: { by: "month-cap" } },
+      ],
+    })
+  })
+
+  it("resets nothing that is whole, and nothing without a name and a reason", async () => {
+    const reset = ["privacy", "ledger", "reset", "--config", config] as const
+    const whole = await consilium(...reset, "--by", "A. Okafor", "--reason", "a try")
+    expect([whole.stdout, whole.stderr]).toEqual(["", expect.stringContaining("privacy/ledger-whole")])
+    for (const words of [
+      reset,
+      [...reset, "--by", "A. Okafor"],
+      ["privacy", "ledger"],
+      ["privacy", "ledger", "burn", "--config", config],
+    ])
+      expect((await consilium(...words)).code).toBe(2)
+  })
+
+  it("says what is missing, and begins anew by a person's word", async () => {
+    const { ledger } = world.process("clinic-1")
+    ledger?.noteShown("", null, [{ seq: 9, hash: new Uint8Array(32).fill(9), certified: true }])
+    const broken = await consilium("privacy", "ledger", "--config", config)
+    expect(broken.stdout).toContain("NOT WHOLE: The others hold entry 9 of this facility's privacy ledger")
+    expect(broken.stdout).toContain("0 (the ledger is not whole)")
+    const words = ["--by", "A. Okafor", "--reason", "the disk is lost"] as const
+    const begun = await consilium("privacy", "ledger", "reset", "--config", config, ...words)
+    expect(begun.stdout).toMatchInlineSnapshot(`
+      "The privacy ledger of clinic-1 begins anew with entry 10; all of 2026-11 counts as spent.
+      Rounds with differential privacy go on here next month.
+      "
+    `)
+    const after = await consilium("privacy", "ledger", "--config", config)
+    expect(after.stdout).toContain("all of it: started anew by A. Okafor (the disk is lost)")
+    expect(after.stdout).toContain("0 (then this month's cap is reached)")
+  })
+
+  it("is a facility's, and one that has started", async () => {
+    const leader = await consilium("privacy", "ledger", "--config", configOf(folder, "leader"))
+    expect(leader.stderr).toContain("config/invalid")
+    const never = await consilium("privacy", "ledger", "--config", configOf(folder, "clinic-2"))
+    expect([never.stdout, never.stderr]).toEqual(["", expect.stringContaining("identity/not-enrolled")])
+    const stopped = await consilium(
+      ...[
+        "privacy",
+        "ledger",
+        "reset",
+        "--config",
+        configOf(folder, "clinic-2"),
+        "--by",
+        "A",
+        "--reason",
+        "b",
+      ],
+    )
+    expect(stopped.stderr).toContain("admin/not-running")
+  })
+})
