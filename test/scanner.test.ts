@@ -179,6 +179,31 @@ describe("needles", () => {
   })
 })
 
+describe("a long secret", () => {
+  const LONG = { name: "key", form: "packed", bytes: new Uint8Array(noise(20_000)), width: 64 }
+  const long = new Scanner([LONG])
+  const secretsIn = (bytes: Uint8Array): readonly string[] =>
+    long.scan(bytes, "bytes", false).map(({ secret }) => secret)
+
+  it("is found in any intact kilobyte of it, in hexadecimal and base64 too", () => {
+    for (let from = 0; from + 1024 <= LONG.bytes.length; from += 997) {
+      const part = Buffer.from(LONG.bytes.subarray(from, from + 1024))
+      for (const bytes of [
+        part,
+        Buffer.from(part.toString("hex")),
+        Buffer.from(part.toString("base64")),
+        gzipSync(part),
+      ])
+        expect(secretsIn(Buffer.concat([noise(from % 11), bytes, noise(7)]))).toEqual(["key"])
+    }
+  })
+
+  it("is not found where every 32nd byte is another one", () => {
+    const other = LONG.bytes.map((byte, i) => (i % 32 === 0 ? byte ^ 1 : byte))
+    expect(secretsIn(other)).toEqual([])
+  })
+})
+
 it("no compressor's stream is passed over", () => {
   for (let length = 8; length < 400; length += 7)
     for (const level of [0, 1, 6, 9])

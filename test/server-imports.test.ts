@@ -110,7 +110,7 @@ const PROJECT: Tree = {
   folderOf: (name) => folders.get(name),
 }
 
-describe("a server's code reaches no file that is for holders of keys", () => {
+describe("[S22] a server's code reaches no file that is for holders of keys", () => {
   it.each([...ENTRIES, ...PUBLIC_HALVES])("%s", (entry) => {
     expect(secretsReached(PROJECT, entry)).toEqual([])
   })

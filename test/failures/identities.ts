@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { makeCsr, openAuthority } from "@consilium/node/identity/ca"
+import { openAuthority } from "@consilium/node/identity/ca"
+import { makeCsr } from "@consilium/node/identity/csr"
 import { loadOrEnrol } from "@consilium/node/identity/enrol-client"
 import { loadOrCreateKeys } from "@consilium/node/identity/keys"
 import { readKit } from "@consilium/node/identity/kit"
@@ -30,7 +31,7 @@ export const strangeIdentity = async (name: string): Promise<TlsIdentity> => {
     const files = await openSealed(join(folder, "data"), { kind: "file", path: join(folder, "storage.key") })
     const keys = await loadOrCreateKeys(files)
     const authority = await openAuthority({ files, now: Date.now })
-    const csr = await makeCsr(name, keys.tlsKey)
+    const csr = makeCsr(name, keys.tlsKey)
     const certificate = await authority.issue({ csr, name, role: "facility", validityDays: 1 })
     return tlsIdentity(keys, { certificate, caCertificate: authority.certificate })
   } finally {

@@ -12,6 +12,8 @@ import type { StudyRun } from "./study-run.js"
 
 const TOKEN = "an-auditor-of-this-test"
 const STREAM_TIME = 500
+const MOST_REPEATS = 100
+const PAUSE = 100
 const leaderFile = (run: StudyRun): string => join(run.folder, "leader/local/leader.yaml")
 const logList = list(logEntryCodec, 1 << 16)
 
@@ -43,8 +45,18 @@ export class LeaderApi {
     return url
   }
 
+  /** A leader that has too much to do says so, and is asked again. */
+  async #answer(url: string): Promise<Response> {
+    for (let left = MOST_REPEATS; ; left--) {
+      const answer = await fetch(url, { headers: { authorization: `Bearer ${TOKEN}` } })
+      if (answer.status !== 503 || left === 0) return answer
+      await answer.arrayBuffer()
+      await sleep(PAUSE)
+    }
+  }
+
   async #get(url: string): Promise<Uint8Array> {
-    const answer = await fetch(url, { headers: { authorization: `Bearer ${TOKEN}` } })
+    const answer = await this.#answer(url)
     if (!answer.ok) throw new Error(`${url} answered ${answer.status}.`)
     return new Uint8Array(await answer.arrayBuffer())
   }

@@ -17,8 +17,8 @@ interface Place {
 }
 
 const ANCHOR = 4
-/** In the path of every file of a leader's database. */
-const DATABASE = "/db/pglite/"
+/** In the path of every file of a store, and of what was overheard: large, and packed by nobody without a header. */
+const LARGE = ["/db/pglite/", "/data/studies/", "traffic/"]
 const TABLE_BITS = 24
 const DEEPEST = 3
 /** Bytes that files and memory are full of: zeros, ones, and how they look as text. */
@@ -101,12 +101,12 @@ export class Scanner {
   }
 
   scanFile(path: string, where: string): readonly Hit[] {
-    return this.scan(new Uint8Array(readFileSync(path)), where, !where.includes(DATABASE))
+    return this.scan(new Uint8Array(readFileSync(path)), where, !LARGE.some((part) => where.includes(part)))
   }
 
   /**
-   * Every file below a folder, its name included; `where` names the folder. In a database, which packs nothing that way
-   * and is large, no streams without a header are looked for.
+   * Every file below a folder, its name included; `where` names the folder. In stores and traffic no streams without a
+   * header are looked for.
    */
   scanFolder(folder: string, where: string): readonly Hit[] {
     return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -2,13 +2,7 @@ import { equalBytes, toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { headOfCertificate } from "./cosigned.js"
-import {
-  checkCohortSize,
-  ownSideOf,
-  settingOf,
-  toLeader,
-  withoutKeys,
-} from "./facility-rules.js"
+import { checkCohortSize, ownSideOf, settingOf, toLeader, withoutKeys } from "./facility-rules.js"
 import type {
   Attempt,
   Checked,

@@ -85,7 +85,7 @@ describe.each(["ckks", "bfv"] as const)("a key ceremony, %s", (protection) => {
     expect([voids(outcome), outcome.security, outcome.garbled]).toEqual([[], [], 0])
   })
 
-  it("is forgotten with the study: nobody holds a key at the end", () => {
+  it("[S24] is forgotten with the study: nobody holds a key at the end", () => {
     for (const [, { memory }] of outcome.facilities) expect(memory.keys).toBeNull()
     expect(events(outcome, "keys-destroyed")).toHaveLength(5)
   })
@@ -244,7 +244,7 @@ const falseShareOf =
     }
   }
 
-describe("new keys", () => {
+describe("[S24] new keys", () => {
   const options: Options = { facilities: 5, study: { protection: "ckks", rounds: 4 } }
   const undisturbed = models(calm(options))
 
@@ -358,7 +358,7 @@ describe("new keys", () => {
   })
 })
 
-describe("dealers that cheat in a ceremony", () => {
+describe("[S23] dealers that cheat in a ceremony", () => {
   const changes: Options["study"] = { protection: "ckks" }
   const study = testStudy(5, changes)
 
@@ -455,7 +455,7 @@ const oneChanged = (share: Uint8Array): Uint8Array => {
   return sealFrame(out)
 }
 
-describe("a leader that cheats with keys", () => {
+describe("[S22] a leader that cheats with keys", () => {
   const cheat = (change: <M extends Message>(message: M) => readonly Message[]) =>
     runStudy({
       facilities: 5,
@@ -469,7 +469,7 @@ describe("a leader that cheats with keys", () => {
   const given = (outcome: Outcome, type: "partial" | "key-tested" | "signature"): number =>
     outcome.said.filter(({ by, message }) => by !== "leader" && message.type === type).length
 
-  it("two certificates with different openers: each facility answers one, and refuses the other", () => {
+  it("[S5] two certificates with different openers: each facility answers one, and refuses the other", () => {
     const outcome = cheat((message) => {
       if (message.type !== "certificate" || message.openers.length === 0) return [message]
       const all = message.proposal.cohort.map(({ facility }) => facility)
@@ -496,7 +496,7 @@ describe("a leader that cheats with keys", () => {
     expect(given(outcome, "partial")).toBe(0)
   })
 
-  it("a second test of keys, with other openers, is refused", () => {
+  it("[S5] a second test of keys, with other openers, is refused", () => {
     const outcome = cheat((message) =>
       message.type === "key-test"
         ? [message, { ...message, openers: message.dealers.filter((id) => id !== message.openers[0]) }]
@@ -505,7 +505,7 @@ describe("a leader that cheats with keys", () => {
     expect(codes(outcome)).toContain("cohort/second-list")
   })
 
-  it("keys that were not tested are not certified", () => {
+  it("[S23] keys that were not tested are not certified", () => {
     const outcome = cheat((message) => (message.type === "key-test" ? [] : [message]))
     expect(outcome.leader.phase).toBe("aborted")
     expect(given(outcome, "partial")).toBe(0)

@@ -225,13 +225,13 @@ describe("an authority's study file", () => {
   it("that is no tree is refused before anybody enrols", async () => {
     const { folder, config } = await layOut()
     const path = join(folder, "study.yaml")
-    await writeFile(path, (await readFile(path, "utf8")).replace("parent: fog-1", "parent: leader"))
+    await writeFile(path, (await readFile(path, "utf8")).replace("parent: fog-1", "parent: river"))
     await expect(running(config)).rejects.toMatchObject({ code: "identity/bad-roster" })
     // and the folder is free again
     await writeFile(
       path,
       (await readFile(path, "utf8")).replace(
-        "role: facility\n    parent: leader",
+        "role: facility\n    parent: river",
         "role: facility\n    parent: fog-1",
       ),
     )

@@ -371,9 +371,9 @@ describe("a role", () => {
     const until = async (left: number): Promise<void> => {
       const past = Date.now() - 100 * 86_400_000
       const { authority } = await testStudy(join(folder, `ca-${left}`), () => past)
-      const { makeCsr } = await import("../src/identity/ca.js")
+      const { makeCsr } = await import("../src/identity/csr.js")
       const certificate = await authority.issue({
-        csr: await makeCsr("north", keys.tlsKey),
+        csr: makeCsr("north", keys.tlsKey),
         name: "north",
         role: "facility",
         validityDays: 100 + left,

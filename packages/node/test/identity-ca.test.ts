@@ -4,7 +4,8 @@ import { toHex } from "@consilium/base/bytes"
 import { newSecretKey } from "@consilium/base/random"
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { makeCsr, openAuthority } from "../src/identity/ca.js"
+import { openAuthority } from "../src/identity/ca.js"
+import { makeCsr } from "../src/identity/csr.js"
 import { checkedHost, parseAddress } from "../src/identity/names.js"
 import { subjectOf } from "../src/identity/tls.js"
 import { SealedFiles } from "../src/store/sealed.js"
@@ -100,7 +101,7 @@ describe("a participant's certificate", () => {
     const keys = await study.keysOf("requests")
     const issue = (csr: string | Uint8Array, name = "requests"): Promise<string> =>
       study.authority.issue({ csr, name, role: "facility", validityDays: 1 })
-    const csr = await makeCsr("requests", keys.tlsKey)
+    const csr = makeCsr("requests", keys.tlsKey)
     await expect(issue(csr, "leader")).rejects.toThrow("not for the name leader alone")
     const der = Buffer.from(csr.replace(/-----[^-]+-----|\s/g, ""), "base64")
     await issue(der)
@@ -111,7 +112,9 @@ describe("a participant's certificate", () => {
     }
     for (const nonsense of ["", "-----BEGIN CERTIFICATE REQUEST-----", "x".repeat(5000), new Uint8Array(100)])
       await expect(issue(nonsense)).rejects.toMatchObject({ code: "identity/bad-request" })
-    await expect(makeCsr("two words", keys.tlsKey)).rejects.toMatchObject({ code: "identity/bad-name" })
+    expect(() => makeCsr("two words", keys.tlsKey)).toThrow(
+      expect.objectContaining({ code: "identity/bad-name" }),
+    )
 
     const request = async (curve: string, name: Record<string, string[]>[]): Promise<string> => {
       const algorithm = { name: "ECDSA", namedCurve: curve, hash: "SHA-256" }

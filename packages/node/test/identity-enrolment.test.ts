@@ -10,9 +10,9 @@ import { isConsiliumError } from "@consilium/base/errors"
 import { openRoster } from "@consilium/federation/roster"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { FailedAttempts } from "../src/identity/attempts.js"
-import { makeCsr } from "../src/identity/ca.js"
+import { makeCsr } from "../src/identity/csr.js"
 import { enrol, fetchRoster, loadOrEnrol } from "../src/identity/enrol-client.js"
-import { enrolMessage } from "../src/identity/enrolment.js"
+import { enrolMessage } from "../src/identity/enrol-message.js"
 import type { ParticipantKeys } from "../src/identity/keys.js"
 import { type Kit, makeKits, readKit, saveTickets } from "../src/identity/kit.js"
 import { nodeSuite } from "../src/identity/suite.js"
@@ -50,7 +50,7 @@ const bodyFor = async (
   const unsigned = {
     token: kit.token,
     name: kit.name,
-    csr: await makeCsr(kit.name, keys.tlsKey),
+    csr: makeCsr(kit.name, keys.tlsKey),
     signingKey: keys.signingKey,
     sealingKey: keys.sealingKey,
     address: "",
@@ -213,7 +213,7 @@ describe("enrolment", () => {
     for (const change of [
       { signingKey: toHex(other.signingKey) },
       { sealingKey: toHex(other.sealingKey) },
-      { csr: await makeCsr("north", other.tlsKey) },
+      { csr: makeCsr("north", other.tlsKey) },
       { address: "evil.example:1" },
       { signature: "00".repeat(64) },
     ])
@@ -363,31 +363,31 @@ describe("a false authority", () => {
     const foreign = await testStudy(join(folder, "foreign"))
     const answers = [
       await study.authority.issue({
-        csr: await makeCsr("south", other.tlsKey),
+        csr: makeCsr("south", other.tlsKey),
         name: "south",
         role: "facility",
         validityDays: 1,
       }),
       await study.authority.issue({
-        csr: await makeCsr("north", other.tlsKey),
+        csr: makeCsr("north", other.tlsKey),
         name: "north",
         role: "facility",
         validityDays: 1,
       }),
       await study.authority.issue({
-        csr: await makeCsr("north", keys.tlsKey),
+        csr: makeCsr("north", keys.tlsKey),
         name: "north",
         role: "leader",
         validityDays: 1,
       }),
       await foreign.authority.issue({
-        csr: await makeCsr("north", keys.tlsKey),
+        csr: makeCsr("north", keys.tlsKey),
         name: "north",
         role: "facility",
         validityDays: 1,
       }),
       await (await study.at(() => now() + 3 * DAY)).issue({
-        csr: await makeCsr("north", keys.tlsKey),
+        csr: makeCsr("north", keys.tlsKey),
         name: "north",
         role: "facility",
         validityDays: 1,
@@ -395,7 +395,7 @@ describe("a false authority", () => {
     ]
     // the right certificate but for the last bit of its signature
     const own = await study.authority.issue({
-      csr: await makeCsr("north", keys.tlsKey),
+      csr: makeCsr("north", keys.tlsKey),
       name: "north",
       role: "facility",
       validityDays: 1,
@@ -422,7 +422,7 @@ describe("a false authority", () => {
         code: "identity/certificate-refused",
       })
     certificate = await (await study.at(() => now() - 3 * DAY)).issue({
-      csr: await makeCsr("north", keys.tlsKey),
+      csr: makeCsr("north", keys.tlsKey),
       name: "north",
       role: "facility",
       validityDays: 1,

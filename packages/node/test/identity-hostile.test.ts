@@ -5,7 +5,7 @@ import { connect } from "node:tls"
 import { toHex } from "@consilium/base/bytes"
 import { encodeStudy, studyDigest } from "@consilium/federation/study"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { makeCsr } from "../src/identity/ca.js"
+import { makeCsr } from "../src/identity/csr.js"
 import { leaveMessage } from "../src/identity/leaving.js"
 import type { TlsIdentity } from "../src/identity/tls.js"
 import {
@@ -66,8 +66,7 @@ beforeAll(async () => {
         signature ??
         toHex((all[by] as Joined).keys.sign(leaveMessage(study.authority.fingerprint, name, at))),
     })
-  csr = async (name, of = name) =>
-    JSON.stringify({ csr: await makeCsr(name, (await study.keysOf(of)).tlsKey) })
+  csr = async (name, of = name) => JSON.stringify({ csr: makeCsr(name, (await study.keysOf(of)).tlsKey) })
 })
 afterAll(async () => {
   await authority.stop()
@@ -82,7 +81,7 @@ const certificateFor = async (
   keys: Joined["keys"],
 ): Promise<{ certificate: string }> => ({
   certificate: await authority.study.authority.issue({
-    csr: await makeCsr(name, keys.tlsKey),
+    csr: makeCsr(name, keys.tlsKey),
     name,
     role,
     validityDays: 1,

@@ -275,7 +275,7 @@ describe("newcomers", () => {
 
   it("are not added where a study that is open could not go on with them", async () => {
     // weights of up to 12,000 rows: four facilities sum below 2^31, five and six too, seven do not
-    const study = studyNumber(2, { quantisation: { largest_weight: 10_922 } })
+    const study = studyNumber(2, { protection: "shamir", quantisation: { largest_weight: 10_922 } })
     await proposeStudy(...as("leader"), encodeStudy(study), times)
     await newcomer("a", "facility", "fog-1")
     await newcomer("b", "facility", "fog-1")

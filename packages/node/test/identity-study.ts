@@ -1,7 +1,8 @@
 import { join } from "node:path"
 import { newSecretKey, type SecretKey } from "@consilium/base/random"
 import type { Role } from "@consilium/federation/roster"
-import { type CertificateAuthority, makeCsr, openAuthority } from "../src/identity/ca.js"
+import { type CertificateAuthority, openAuthority } from "../src/identity/ca.js"
+import { makeCsr } from "../src/identity/csr.js"
 import { loadOrCreateKeys, type ParticipantKeys } from "../src/identity/keys.js"
 import { type TlsIdentity, tlsIdentity } from "../src/identity/tls.js"
 import { SealedFiles } from "../src/store/sealed.js"
@@ -38,7 +39,7 @@ export const testStudy = async (folder: string, now: () => number = Date.now): P
       const keys = await keysOf(name)
       const issuer = options.authority ?? authority
       const certificate = await issuer.issue({
-        csr: await makeCsr(name, keys.tlsKey),
+        csr: makeCsr(name, keys.tlsKey),
         name,
         role,
         host: options.host,

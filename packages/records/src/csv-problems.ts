@@ -4,20 +4,22 @@ import { ConsiliumError } from "@consilium/base/errors"
 export class CsvProblems {
   readonly #source: string
   readonly #most: number
+  readonly #place: "line" | "row"
   readonly #lines: string[] = []
   readonly #remedies = new Set<string>()
   #count = 0
 
-  constructor(source: string, most: number) {
+  constructor(source: string, most: number, place: "line" | "row") {
     this.#source = source
     this.#most = most
+    this.#place = place
   }
 
   /** `where` names the column, `rule` says what is broken, without the value that breaks it. */
   add(line: number, where: string, rule: string, remedy: string): void {
     this.#count++
     if (this.#lines.length >= this.#most) return
-    this.#lines.push(`\n  line ${line}, ${where}: ${rule}.`)
+    this.#lines.push(`\n  ${this.#place} ${line}, ${where}: ${rule}.`)
     this.#remedies.add(remedy)
   }
 

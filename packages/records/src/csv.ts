@@ -1,25 +1,35 @@
 import { ConsiliumError } from "@consilium/base/errors"
-import { CsvProblems } from "./csv-problems.js"
 import { type ColumnNaming, CSV_LIMITS, type CsvLimits, type CsvRecord, csvRecords } from "./csv-records.js"
 import { readField } from "./field.js"
 import { type ColumnSchema, checkSchema, columnKey, type TableSchema } from "./schema.js"
 import type { Table } from "./table.js"
+import { type FieldRule, type RowOptions, tableOfRows } from "./table-rows.js"
 
-export interface CsvOptions {
+export interface CsvOptions extends RowOptions {
   /** `headed` (the default): the first row names the columns, in any order. `headerless`: columns as in the schema. */
   readonly form?: "headed" | "headerless"
   /** What to do about columns the schema does not know; `refuse` is the default. */
   readonly unknownColumns?: "refuse" | "ignore"
   readonly limits?: Partial<CsvLimits>
-  /** How many broken rules the error tells in full; 10 is the default. */
-  readonly maxProblems?: number
 }
 
-const limitsOf = (options: CsvOptions): CsvLimits => ({ ...CSV_LIMITS, ...options.limits })
+export const limitsOf = (options: CsvOptions): CsvLimits => ({ ...CSV_LIMITS, ...options.limits })
 const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(", ")
 
 const badHeader = (source: string, line: number, message: string, remedy: string): ConsiliumError =>
   new ConsiliumError("csv/bad-header", `${source}, line ${line}: ${message}`, { remedy })
+
+/** @throws {ConsiliumError} "csv/bad-header" if the first row is one field with semicolons or tabs in it */
+export const refuseOtherSeparator = (source: string, line: number, fields: readonly string[]): void => {
+  const separator = fields.length === 1 ? /[;\t]/.exec(fields[0] as string) : null
+  if (separator === null) return
+  throw badHeader(
+    source,
+    line,
+    `the columns are separated by ${separator[0] === ";" ? "semicolons" : "tabs"}, not commas.`,
+    "Save the file again as comma-separated values.",
+  )
+}
 
 /**
  * For each column of the file, the column of the schema that it holds, or null if it is passed over. Header cells are
@@ -34,14 +44,7 @@ const headedColumns = (
   const byKey = new Map(schema.columns.map((column) => [columnKey(column.name), column]))
   const found = fields.map((field) => byKey.get(columnKey(field)) ?? null)
   const known = found.filter((column) => column !== null)
-  const separator = fields.length === 1 ? /[;\t]/.exec(fields[0] as string) : null
-  if (separator !== null)
-    throw badHeader(
-      source,
-      line,
-      `the columns are separated by ${separator[0] === ";" ? "semicolons" : "tabs"}, not commas.`,
-      "Save the file again as comma-separated values.",
-    )
+  refuseOtherSeparator(source, line, fields)
   if (known.length === 0)
     throw badHeader(
       source,
@@ -71,24 +74,8 @@ const headedColumns = (
   return found
 }
 
-const raggedRow = (
-  problems: CsvProblems,
-  columns: readonly (ColumnSchema | null)[],
-  record: CsvRecord,
-): void => {
-  const { line, fields } = record
-  const name = (at: number): string => {
-    const column = columns[at]
-    return column ? `column "${column.name}"` : `column number ${at + 1}`
-  }
-  const short = fields.length < columns.length
-  problems.add(
-    line,
-    short ? name(fields.length) : `after ${name(columns.length - 1)}`,
-    `the row has ${fields.length} ${fields.length === 1 ? "field" : "fields"} where ${columns.length} are expected`,
-    "Give every row one field per column; a comma inside a field needs quotes around the field.",
-  )
-}
+const rulesOf = (column: ColumnSchema | null): readonly FieldRule[] =>
+  column === null ? [] : [{ column, read: (field) => readField(column, field) }]
 
 /** Names a column of a file as its schema does, or by number where the schema does not know it. */
 export const namingOf =
@@ -99,6 +86,15 @@ export const namingOf =
     const column = form === "headerless" ? columns[at] : columns.find(({ name }) => columnKey(name) === key)
     return column === undefined ? `column number ${at + 1}` : `column "${column.name}"`
   }
+
+/** @throws {ConsiliumError} "csv/empty" or "csv/too-large" */
+export const checkRowCount = (source: string, rows: number, { maxRows }: CsvLimits): void => {
+  if (rows === 0) throw new ConsiliumError("csv/empty", `${source} has a header but no row of data.`)
+  if (rows > maxRows)
+    throw new ConsiliumError("csv/too-large", `${source} has ${rows} rows, more than ${maxRows}.`, {
+      remedy: "Split the file, or raise the limit if the file is meant to be this large.",
+    })
+}
 
 /** Reads rows that are split already; see `readTable`. */
 export const tableOfRecords = (
@@ -115,68 +111,8 @@ export const tableOfRecords = (
   const columns = headed
     ? headedColumns(schema, source, first, options.unknownColumns ?? "refuse")
     : schema.columns
-  if (data.length === 0) throw new ConsiliumError("csv/empty", `${source} has a header but no row of data.`)
-  const { maxRows } = limitsOf(options)
-  if (data.length > maxRows)
-    throw new ConsiliumError("csv/too-large", `${source} has ${data.length} rows, more than ${maxRows}.`, {
-      remedy: "Split the file, or raise the limit if the file is meant to be this large.",
-    })
-
-  const values = new Map<string, Float64Array>()
-  for (const { name, type } of schema.columns)
-    if (type !== "identifier") values.set(name, new Float64Array(data.length))
-  const patients = new Uint32Array(data.length)
-  const sourceRows = new Uint32Array(data.length)
-  const patientIndex = new Map<string, number>()
-  const droppedBy = new Map<string, number>()
-  const problems = new CsvProblems(source, options.maxProblems ?? 10)
-  let rows = 0
-  for (const [sourceRow, record] of data.entries()) {
-    if (record.fields.length !== columns.length) {
-      raggedRow(problems, columns, record)
-      continue
-    }
-    let patient: string | null = null
-    const absent: string[] = []
-    for (const [at, column] of columns.entries()) {
-      if (column === null) continue
-      const text = (record.fields[at] as string).trim()
-      const reading = readField(column, text)
-      if (reading.kind === "broken")
-        problems.add(record.line, `column "${column.name}"`, reading.rule, reading.remedy)
-      else if (reading.kind === "missing" && column.missing.rule === "drop-row") absent.push(column.name)
-      else if (column.type === "identifier") patient = text
-      else (values.get(column.name) as Float64Array)[rows] = reading.kind === "value" ? reading.value : NaN
-    }
-    for (const name of absent) droppedBy.set(name, (droppedBy.get(name) ?? 0) + 1)
-    if (absent.length > 0) continue
-    if (patient === null) patients[rows] = rows
-    else {
-      const index = patientIndex.get(patient) ?? patientIndex.size
-      patientIndex.set(patient, index)
-      patients[rows] = index
-    }
-    sourceRows[rows] = sourceRow
-    rows++
-  }
-  problems.throwIfAny()
-  if (rows === 0) {
-    const each = [...droppedBy].map(([name, count]) => `"${name}" in ${count}`).join(", ")
-    throw new ConsiliumError("csv/empty", `${source}: all ${data.length} rows lack a value: ${each}.`, {
-      remedy:
-        "Fill in the missing values at their source, or check that the columns hold what their names say.",
-    })
-  }
-  return {
-    schema,
-    source,
-    rows,
-    columns: new Map([...values].map(([name, column]) => [name, column.slice(0, rows)])),
-    patients: patients.slice(0, rows),
-    sourceRows: sourceRows.slice(0, rows),
-    dropped: data.length - rows,
-    droppedBy,
-  }
+  checkRowCount(source, data.length, limitsOf(options))
+  return tableOfRows(schema, { source, place: "line", rows: data, columns: columns.map(rulesOf) }, options)
 }
 
 /**

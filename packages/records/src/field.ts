@@ -8,17 +8,18 @@ export type FieldReading =
   | { readonly kind: "broken"; readonly rule: string; readonly remedy: string }
 
 const MISSING: FieldReading = { kind: "missing" }
-const value = (number: number): FieldReading => ({ kind: "value", value: number })
-const broken = (rule: string, remedy: string): FieldReading => ({ kind: "broken", rule, remedy })
+export const value = (number: number): FieldReading => ({ kind: "value", value: number })
+export const broken = (rule: string, remedy: string): FieldReading => ({ kind: "broken", rule, remedy })
+
+export const notANumber: FieldReading = broken(
+  "is not a plain decimal number",
+  "Write numbers in digits with a decimal point, such as 2.3; a word, Infinity, a hexadecimal number or a decimal comma is refused.",
+)
 
 const readNumber = (column: ColumnSchema & { type: "number" }, text: string): FieldReading => {
   const [low, high] = column.range
   const number = decimal(text)
-  if (number === null)
-    return broken(
-      "is not a plain decimal number",
-      "Write numbers in digits with a decimal point, such as 2.3; a word, Infinity, a hexadecimal number or a decimal comma is refused.",
-    )
+  if (number === null) return notANumber
   if (number < low || number > high)
     return broken(
       `is outside [${low}, ${high}] ${column.unit}`,
@@ -27,12 +28,16 @@ const readNumber = (column: ColumnSchema & { type: "number" }, text: string): Fi
   return value(number)
 }
 
-const missingField = (column: ColumnSchema, text: string): FieldReading | null => {
+/** What a value that is certainly missing means for its column. */
+export const missingReading = (column: ColumnSchema): FieldReading =>
+  column.missing.rule === "refuse"
+    ? broken("is missing", `Fill in "${column.name}" or remove the row: this column may not be missing.`)
+    : MISSING
+
+/** What a field says if it is one of the column's spellings of "missing", or empty; null if it should hold a value. */
+export const missingField = (column: ColumnSchema, text: string): FieldReading | null => {
   const { rule, tokens } = column.missing
-  if (tokens.includes(text))
-    return rule === "refuse"
-      ? broken("is missing", `Fill in "${column.name}" or remove the row: this column may not be missing.`)
-      : MISSING
+  if (tokens.includes(text)) return missingReading(column)
   if (text !== "") return null
   const spellings = tokens.map((token) => `"${token}"`).join(" or ")
   return rule === "refuse"
@@ -40,13 +45,8 @@ const missingField = (column: ColumnSchema, text: string): FieldReading | null =
     : broken("is empty", `Write ${spellings} where "${column.name}" is missing.`)
 }
 
-/**
- * Reads one trimmed field. The value is the number itself, the place of a category in its list, or 1 and 0 for yes and
- * no; an identifier's value is 0, since its text is not a number.
- */
-export const readField = (column: ColumnSchema, text: string): FieldReading => {
-  const missing = missingField(column, text)
-  if (missing !== null) return missing
+/** Reads one trimmed field that is not missing. */
+export const readValue = (column: ColumnSchema, text: string): FieldReading => {
   if (column.type === "number") return readNumber(column, text)
   if (column.type === "identifier") return value(0)
   if (column.type === "boolean") {
@@ -59,4 +59,13 @@ export const readField = (column: ColumnSchema, text: string): FieldReading => {
   if (at >= 0) return value(at)
   const codes = column.categories.map(({ code, meaning }) => `${code} (${meaning})`).join(", ")
   return broken("is none of the known codes", `Use one of these codes in "${column.name}": ${codes}.`)
+}
+
+/**
+ * Reads one trimmed field; null is missing whatever the column's spellings are. The value is the number itself, the place
+ * of a category in its list, or 1 and 0 for yes and no; an identifier's value is 0, since its text is not a number.
+ */
+export const readField = (column: ColumnSchema, text: string | null): FieldReading => {
+  if (text === null) return missingReading(column)
+  return missingField(column, text) ?? readValue(column, text)
 }

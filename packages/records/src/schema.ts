@@ -1,9 +1,10 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import { decimal } from "./decimal.js"
+import type { Analyte } from "./units.js"
 
 /**
  * What a field means that holds no value. `refuse`: the file is refused. `drop-row`: the row is left out and counted.
- * `keep`: the table holds NaN there; only for columns that become neither feature nor label.
+ * `keep`: the table holds NaN there; the label may not be kept, and a feature only until `settleMissing`.
  */
 export interface MissingRule {
   readonly rule: "refuse" | "drop-row" | "keep"
@@ -25,6 +26,8 @@ export interface NumberColumn extends AnyColumn {
   readonly unit: string
   /** Smallest and largest value that is not a mistake, both included. */
   readonly range: readonly [low: number, high: number]
+  /** The substance, where moles and grams of it convert into each other. */
+  readonly analyte?: Analyte
 }
 
 /** One of a few codes. A field matches a code by its text, or as a number if both are numbers: "1.0" is code "1". */

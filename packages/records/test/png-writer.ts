@@ -1,6 +1,6 @@
 import { concatBytes } from "@consilium/base/bytes"
 import type { RandomSource } from "@consilium/base/random"
-import { crc32 } from "@consilium/records/images/png-chunks"
+import { crc32 } from "@consilium/records/crc32"
 import { zlibSync } from "fflate"
 
 /** A chunk with the right length and check. */

@@ -17,6 +17,8 @@ const table = (lines: readonly (readonly string[])[]): readonly string[] => {
   )
 }
 
+const shown = (row: ScaleRow): string => `${row.id.padEnd(52)} ${cell(row).padStart(10)} ${row.unit}`
+
 const MEASURES = ["round", "cpu", ...ACTIVITIES, "set-up", "peak-rss", "signatures", "signatures-different"]
 
 /** The figures for a person: one table for how work grows, one for what two and three tiers mean to the leader. */
@@ -28,6 +30,7 @@ export const scaleText = ({ machine, date, load, rows }: ScaleReport): string =>
   const growth = rows.filter(({ id }) => id.includes(".growth."))
   const missing = rows.filter(({ value, note }) => value === null && note !== undefined)
   const tiers = rows.filter(({ id }) => id.startsWith("tiers."))
+  const processes = rows.filter(({ id }) => id.startsWith("processes."))
   const lines = [
     `${machine}; ${date}; load ${load.map((one) => one.toFixed(1)).join(" before, ")} after`,
     "",
@@ -45,7 +48,10 @@ export const scaleText = ({ machine, date, load, rows }: ScaleReport): string =>
     "",
     "What comes to the leader, without fogs and with them",
     "",
-    ...tiers.map((row) => `${row.id.padEnd(52)} ${cell(row).padStart(10)} ${row.unit}`),
+    ...tiers.map(shown),
+    "",
+    ...(processes.length === 0 ? [] : ["A process for each participant; the largest of the facilities'", ""]),
+    ...processes.map(shown),
     "",
   ]
   return `${lines.join("\n")}\n`

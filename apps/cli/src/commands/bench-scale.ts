@@ -187,12 +187,36 @@ const tierRows = async (numbers: readonly number[], quick: boolean): Promise<rea
   return rows
 }
 
+const MANY_PROCESSES = 50
+
+/** A facility's process among many on one machine. */
+const processRows = async (): Promise<readonly ScaleRow[]> => {
+  tell(`measuring ${MANY_PROCESSES} facility processes ...`)
+  const { facilities, setUpSeconds, seconds } = await runInProcesses({
+    protection: "shamir",
+    facilities: MANY_PROCESSES,
+    fogs: FOGS,
+    rounds: 3,
+  })
+  const id = (what: string): string => `processes.shamir.${MANY_PROCESSES}.${what}`
+  const most = (values: readonly number[]): number | null =>
+    values.length === 0 ? null : Math.max(...values) / 1e6
+  const note = facilities.length === 0 ? { note: "this system does not tell" } : {}
+  return [
+    { id: id("facility-rss"), value: most(facilities.map(({ peakRss }) => peakRss)), unit: "MB", ...note },
+    { id: id("facility-pss"), value: most(facilities.map(({ pss }) => pss)), unit: "MB", ...note },
+    { id: id("set-up"), value: setUpSeconds, unit: "s" },
+    { id: id("round"), value: median(warm(seconds)), unit: "s" },
+  ]
+}
+
 /** Measures whole federations in one process, and prints how their work grows with the number of facilities. */
 export const benchScale = async ({ quick = false, format }: BenchScaleOptions): Promise<void> => {
   const before = loadavg()[0] ?? 0
   const rows = [
     ...(await scaleRows(quick ? QUICK_SIZES : SIZES, quick)),
     ...(await tierRows(quick ? QUICK_TIERS : TIERS, quick)),
+    ...(quick ? [] : await processRows()),
   ]
   const report: ScaleReport = {
     machine: `${cpus()[0]?.model ?? "unknown"}, ${cpus().length} cores, Node.js ${process.versions.node}`,

@@ -20,8 +20,8 @@ import { initStudy } from "@consilium/node/init"
 import { LOOPBACK, reserveAddress } from "@consilium/node/transport/address"
 import { HEART_FILES } from "@consilium/records/heart"
 import { simulatedFile } from "@consilium/records/simulator/site-file"
-import { SIMULATED_SITES, type SimulatedSite } from "@consilium/records/simulator/sites"
-import { syntheticHeart } from "@consilium/records/synthetic-heart"
+import type { SimulatedSite } from "@consilium/records/simulator/sites"
+import { type FacilityKind as HeartKind, syntheticHeart } from "@consilium/records/synthetic-heart"
 import { CARDIOVASCULAR, type DemoStrategy, HEART, studyOn } from "./studies.js"
 import { type DemoSubject, isMadeUp } from "./subjects.js"
 
@@ -112,11 +112,21 @@ const heartRecords = async (
   return out
 }
 
+/** Two facilities of each of three kinds, none of which has enough patients for the 29 features by itself. */
+const SITES: readonly SimulatedSite[] = [
+  { kind: "hospital", rows: 300 },
+  { kind: "clinic", rows: 260 },
+  { kind: "research-centre", rows: 200 },
+  { kind: "hospital", rows: 220 },
+  { kind: "clinic", rows: 200 },
+  { kind: "research-centre", rows: 180 },
+]
+
 /** The simulated facilities: the sites in turn, numbered within their kind. */
 const madeUpSites = (count: number): readonly (SimulatedSite & { readonly name: string })[] => {
   const numbers = new Map<string, number>()
   return Array.from({ length: count }, (_, i) => {
-    const site = SIMULATED_SITES[i % SIMULATED_SITES.length] as SimulatedSite
+    const site = SITES[i % SITES.length] as SimulatedSite
     const number = (numbers.get(site.kind) ?? 0) + 1
     numbers.set(site.kind, number)
     return { ...site, name: `${site.kind}-${number}` }
@@ -187,7 +197,7 @@ const writeMadeUp = async (folder: string, plan: DemoPlan): Promise<void> => {
       continue
     }
     const random = insecureSeededRandom(plan.seed ?? SYNTHETIC_SEED, "synthetic-heart", name)
-    const profile = kind === "emergency-centre" ? "hospital" : kind
+    const profile = kind as HeartKind
     const size = HEART_SIZES[i % HEART_SIZES.length] as number
     await write("records.csv", syntheticHeart({ profile, rows: size, random }))
   }

@@ -15,21 +15,18 @@ import {
   KeyUsageFlags,
   KeyUsagesExtension,
   Pkcs10CertificateRequest,
-  Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509"
 import type { SealedFiles } from "../store/sealed.js"
+import { BACKDATE_MS } from "./expiry.js"
 import { newP256Secret, p256FromSecret, spkiHash } from "./keys.js"
 import { checkedHost, checkedName, dnsNameOf } from "./names.js"
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
-/** Certificates start this much before they are issued, for clocks that are slightly wrong. */
-export const BACKDATE_MS = HOUR
+const DAY = 86_400_000
 const ROOT_DAYS = 3653
 const MAX_CSR_BYTES = 4096
 
@@ -46,15 +43,6 @@ const newSerial = (random: RandomSource): string => {
   const serial = random.bytes(16)
   serial[0] = ((serial[0] as number) & 0x3f) | 0x40
   return toHex(serial)
-}
-
-/** A certificate request (PEM) for a name, signed by its own P-256 key. */
-export const makeCsr = async (name: string, tlsKey: KeyObject): Promise<string> => {
-  const csr = await Pkcs10CertificateRequestGenerator.create(
-    { name: [{ CN: [checkedName(name)] }], keys: await webKeyPair(tlsKey), signingAlgorithm: ECDSA },
-    webcrypto,
-  )
-  return csr.toString("pem")
 }
 
 /** A certificate request that was checked. */

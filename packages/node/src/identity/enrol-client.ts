@@ -17,8 +17,8 @@ import {
   refusal,
   type Times,
 } from "./authority-requests.js"
-import { makeCsr } from "./ca.js"
-import { enrolMessage } from "./enrolment.js"
+import { makeCsr } from "./csr.js"
+import { enrolMessage } from "./enrol-message.js"
 import { renewalDue } from "./expiry.js"
 import type { ParticipantKeys } from "./keys.js"
 import type { Kit } from "./kit.js"
@@ -89,7 +89,7 @@ export const enrol = (options: EnrolOptions): Promise<Certificates> => {
     const unsigned = {
       token: kit.token,
       name: kit.name,
-      csr: await makeCsr(kit.name, keys.tlsKey),
+      csr: makeCsr(kit.name, keys.tlsKey),
       signingKey: keys.signingKey,
       sealingKey: keys.sealingKey,
       address,
@@ -182,7 +182,7 @@ export const renewCertificate = async (
   options: Times & { readonly kit: Kit; readonly keys: ParticipantKeys; readonly certificates: Certificates },
 ): Promise<Certificates> => {
   const { kit, keys, certificates } = options
-  const body = json({ csr: await makeCsr(kit.name, keys.tlsKey) })
+  const body = json({ csr: makeCsr(kit.name, keys.tlsKey) })
   const { certificate } = await askAs(
     kit,
     tlsIdentity(keys, certificates),

@@ -1,46 +1,16 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { decode, encode, fixedBytes, nullable, record, text } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { hash } from "@consilium/base/hash"
 import { isoTime, timestamp } from "@consilium/base/units"
 import { type Role, roleCodec } from "@consilium/federation/roster"
 import type { SealedFiles } from "../store/sealed.js"
 import { type CertificateAuthority, checkCsr } from "./ca.js"
+import { type EnrolRequest, enrolMessage } from "./enrol-message.js"
 import { hasExpired, isFresh } from "./expiry.js"
 import { saveTickets, type Ticket, tokenHash } from "./kit.js"
 import { type Leave, leaveCodec } from "./leaving.js"
 import { parseAddress } from "./names.js"
 import { checkPublicKeys, ed25519Verify } from "./suite.js"
-
-/** What a participant asks the authority for, once. */
-export interface EnrolRequest {
-  readonly token: Uint8Array
-  readonly name: string
-  /** PEM. */
-  readonly csr: string
-  readonly signingKey: Uint8Array
-  readonly sealingKey: Uint8Array
-  /** "host:port" if it listens, else empty. */
-  readonly address: string
-  /** Over everything else, by the signing key: nobody can enrol a key of somebody else's. */
-  readonly signature: Uint8Array
-}
-
-const requestCodec = record({
-  caFingerprint: fixedBytes(32),
-  token: fixedBytes(32),
-  name: text(64),
-  csr: text(8192),
-  signingKey: fixedBytes(32),
-  sealingKey: fixedBytes(32),
-  address: text(300),
-})
-
-/** What the signing key signs in an enrolment request. */
-export const enrolMessage = (
-  caFingerprint: Uint8Array,
-  request: Omit<EnrolRequest, "signature">,
-): Uint8Array => hash("enrolment", encode(requestCodec, { caFingerprint, ...request }))
 
 /** A participant whose keys the authority has certified. */
 export interface Enrolled {

@@ -1,9 +1,10 @@
 import { X509Certificate } from "node:crypto"
 import { isoTime, type Milliseconds, milliseconds, timestamp } from "@consilium/base/units"
-import { BACKDATE_MS } from "./ca.js"
 import { subjectOf } from "./tls.js"
 
 const DAY = 86_400_000
+/** Certificates start this much before they are issued, for clocks that are slightly wrong. */
+export const BACKDATE_MS = 3_600_000
 const MARKS = [30, 7, 1] as const
 /** How long before its end a certificate should be renewed, unless it is short-lived: then at two thirds of its life. */
 const RENEWAL_MS = 30 * DAY

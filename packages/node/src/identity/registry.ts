@@ -20,14 +20,8 @@ import {
   rosterAct,
 } from "./acts.js"
 import type { CertificateAuthority } from "./ca.js"
-import {
-  type Enrolled,
-  type Enrolments,
-  type EnrolRequest,
-  hasLeft,
-  type Member,
-  openEnrolments,
-} from "./enrolment.js"
+import type { EnrolRequest } from "./enrol-message.js"
+import { type Enrolled, type Enrolments, hasLeft, type Member, openEnrolments } from "./enrolment.js"
 import type { ParticipantKeys } from "./keys.js"
 import { loadTickets, type Ticket } from "./kit.js"
 import { checkLeave, checkLeaveTime, type Leave } from "./leaving.js"

@@ -163,8 +163,10 @@ export const runInProcess = async (options: InProcessOptions): Promise<InProcess
     }
   }
 
-  const outcomes = await Promise.all(seated.map(run))
-  const [outcome] = outcomes.flat()
+  // when one fails the others are told to stop, and waited for
+  const ended = await Promise.allSettled(seated.map(run))
+  for (const end of ended) if (end.status === "rejected") throw end.reason
+  const [outcome] = ended.flatMap((end) => (end.status === "fulfilled" ? end.value : []))
   if (outcome === undefined || log === null)
     throw new ConsiliumError("config/invalid", "Nobody leads this federation.")
   return {

@@ -7,7 +7,8 @@ import { authorityFileSchema, storageKeyOf } from "../config/role-files.js"
 import { studyFileSchema, studyOf } from "../config/study-file.js"
 import { readConfig } from "../config/yaml-file.js"
 import { ActLog } from "../identity/acts.js"
-import { type CertificateAuthority, makeCsr, openAuthority } from "../identity/ca.js"
+import { type CertificateAuthority, openAuthority } from "../identity/ca.js"
+import { makeCsr } from "../identity/csr.js"
 import { startEnrolServer } from "../identity/enrol-server.js"
 import type { Host } from "../identity/invitation.js"
 import { loadOrCreateKeys } from "../identity/keys.js"
@@ -72,7 +73,7 @@ export const openAuthorityFolder = async (
       expected: file.participants.length,
       async identity() {
         const certificate = await authority.issue({
-          csr: await makeCsr(config.name, keys.tlsKey),
+          csr: makeCsr(config.name, keys.tlsKey),
           name: config.name,
           role: "authority",
           host: config.listen.host,

@@ -1,3 +1,4 @@
+import { crc32 } from "../crc32.js"
 import { badImage } from "./picture.js"
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10]
@@ -7,24 +8,6 @@ const OVERHEAD = 12
 export interface PngChunk {
   readonly type: string
   readonly data: Uint8Array
-}
-
-const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1
-  return value
-})
-
-/**
- * The cyclic check of a PNG chunk.
- *
- * Math:   CRC-32 with the polynomial 0xedb88320 (reflected), beginning and ending inverted
- * Source: PNG (ISO/IEC 15948), 5.5
- */
-export const crc32 = (bytes: Uint8Array): number => {
-  let value = 0xffffffff
-  for (const byte of bytes) value = (value >>> 8) ^ (CRC[(value ^ byte) & 255] as number)
-  return ~value >>> 0
 }
 
 /**
