@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { DemoReport } from "../src/demo/report.js"
 import { VERSION } from "../src/main.js"
 
 const bin = fileURLToPath(new URL("../bin/consilium.js", import.meta.url))
@@ -108,6 +109,54 @@ describe("the command line", () => {
     expect(await refused("--data", folder)).toContain("reads no --data")
     expect(await refused("--fogs", "9")).toContain("9 fogs are more than 6 facilities")
     expect(await refused("--study", "heart", "--facilities", "5")).toContain("four centres")
+    expect(await refused("--facilities", "101")).toContain("Add --in-process")
+    expect(await refused("--facilities", "1001", "--in-process")).toContain("at most 1000")
+    expect(await refused("--chaos", "--in-process")).toContain("--chaos kills processes")
+    for (const how of [[], ["--in-process"]])
+      expect(await refused("--fogs", "0", "--protection", "plain", ...how)).toContain(
+        "Put them below a fog, or choose a protection that hides single updates",
+      )
+  })
+
+  it("runs a whole study in one process, with facilities that talk to the leader", async () => {
+    const run = join(folder, "in-process")
+    const args = [
+      "--in-process",
+      "--facilities",
+      "3",
+      "--rounds",
+      "2",
+      "--seed",
+      "3",
+      "--fogs",
+      "0",
+      "--keep",
+      run,
+    ]
+    const { code, stdout, stderr } = await consilium("demo", ...args, "--format", "json")
+    expect([code, stderr]).toEqual([0, expect.stringContaining("round 2 of 2 closed: 3 facilities")])
+    const report = JSON.parse(stdout) as DemoReport
+    expect(report).toMatchObject({ processes: [], folder: run, audit: { verified: true, certifiedSums: 2 } })
+    expect(report.marks).toContain("in-process")
+    expect((await readdir(run)).sort()).toEqual(
+      expect.arrayContaining(["model.consilium", "outcome.json", "study.log"]),
+    )
+  })
+
+  it("lays out a study without fogs", async () => {
+    const args = ["--authority", "127.0.0.1:8440", "--facilities", "north,south,east", "--fogs", "0"]
+    const { code, stdout } = await consilium(
+      "init",
+      "--out",
+      join(folder, "flat"),
+      ...args,
+      "--format",
+      "json",
+    )
+    expect(code).toBe(0)
+    const made = JSON.parse(stdout) as { study: string; participants: Record<string, string> }
+    expect(Object.keys(made.participants)).toEqual(["leader", "north", "south", "east"])
+    expect((await readFile(made.study, "utf8")).match(/parent: leader/g)).toHaveLength(3)
   })
 
   it("lays out a study once, and refuses to do it again", async () => {

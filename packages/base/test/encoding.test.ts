@@ -173,6 +173,37 @@ describe("length bombs", () => {
   })
 })
 
+describe("one encoding after another", () => {
+  const pair = record({ id: fixedBytes(2), body: bytes(1 << 22) })
+
+  it("holds nothing of what was written before, whole or given up halfway", () => {
+    const small = { id: Uint8Array.of(1, 2), body: Uint8Array.of(3) }
+    const wire = toHex(encode(pair, small))
+    encode(pair, { id: Uint8Array.of(9, 9), body: new Uint8Array(5000).fill(0xff) })
+    expect(toHex(encode(pair, small))).toBe(wire)
+    expect(() => encode(pair, { id: Uint8Array.of(9, 9), body: "no bytes" as never })).toThrow()
+    expect(toHex(encode(pair, small))).toBe(wire)
+    // larger than what is kept for the next
+    expect(encode(pair, { ...small, body: new Uint8Array(3 << 20) })).toHaveLength(6 + (3 << 20))
+    expect(toHex(encode(pair, small))).toBe(wire)
+  })
+
+  it("within another is its own", () => {
+    const outer = bytes(1000)
+    const nested = {
+      write: (writer: Parameters<typeof outer.write>[0], value: { id: Uint8Array; body: Uint8Array }) =>
+        outer.write(writer, encode(pair, value)),
+      read: () => {
+        throw new Error("It is only written.")
+      },
+    }
+    const value = { id: Uint8Array.of(1, 2), body: Uint8Array.of(3) }
+    expect(toHex(encode(record({ first: outer, nested }), { first: Uint8Array.of(7), nested: value }))).toBe(
+      "0000000107000000070102000000" + "0103",
+    )
+  })
+})
+
 describe("decoded values are copies", () => {
   it("shares no memory with the input, be it an array, a view into a larger one or a Node Buffer", () => {
     const schema = record({ id: fixedBytes(2), body: bytes(4) })

@@ -14,7 +14,7 @@ import {
   suite,
   testStudy,
 } from "../../federation/test/members.js"
-import { LeaderMachine, leaderRoster, leaderStart } from "../src/roles/leader-machine.js"
+import { LeaderMachine, leaderRoster, leaderStart, NO_LEDGERS } from "../src/roles/leader-machine.js"
 import { StudyRunner } from "../src/roles/study-runner.js"
 import { openJournalBox } from "../src/store/journal-box.js"
 import { memoryStores } from "../src/store/memory-stores.js"
@@ -39,7 +39,7 @@ it("[S17] a leader tells a new roster to its direct children of before and of af
     keys,
     store: await memoryStores().study(studyDigest(study)),
     box: await openJournalBox(new SealedMemory(), studyDigest(study)),
-    machine: () => new LeaderMachine({ study, directory, me, keys, suite, authorityKey }, first),
+    machine: () => new LeaderMachine({ study, directory, me, keys, suite, authorityKey }, first, NO_LEDGERS),
     now: () => 1_800_000_000_000,
     narrate: () => undefined,
   })

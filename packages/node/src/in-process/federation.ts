@@ -125,7 +125,8 @@ export const runInProcess = async (options: InProcessOptions): Promise<InProcess
     const me = directory.named(place.name)
     const stores = memoryStores()
     const stop = new AbortController()
-    stops.push(stop)
+    if (ending.signal.aborted) stop.abort()
+    else stops.push(stop)
     const membership: Standing = {
       me,
       keys,
