@@ -20,9 +20,13 @@ export interface RunningDemo {
   readonly ended: Promise<Ended>
 }
 
-/** Starts `consilium demo` with some switches, in a process group of its own as a terminal would. */
+/**
+ * Starts `consilium demo` with some switches, in a process group of its own as a terminal would; on the synthetic heart rows,
+ * without noise, unless they name a study.
+ */
 export const startDemo = (...switches: readonly string[]): RunningDemo => {
-  const child = spawn(process.execPath, [PROGRAM, "demo", ...switches], {
+  const study = switches.includes("--study") ? [] : ["--study", "synthetic-heart"]
+  const child = spawn(process.execPath, [PROGRAM, "demo", ...study, ...switches], {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   })

@@ -13,9 +13,10 @@ import {
 import type { SumSetting } from "@consilium/federation/sums/secure-sum"
 import { roundStream } from "@consilium/federation/training"
 import { MaskedSum, MaskKey } from "@consilium/lattice/masked/masked-sum"
-import type { Evaluations, Ring } from "@consilium/lattice/ring/ring"
+import type { Coefficients, Evaluations, Ring } from "@consilium/lattice/ring/ring"
 import { SeedLedger } from "@consilium/lattice/sums/seed-ledger"
 import { polynomialSeed } from "@consilium/lattice/sums/sum-context"
+import { ceremonyId } from "@consilium/lattice/threshold/key-check"
 import { dealKey } from "@consilium/lattice/threshold/key-dealing"
 import { ThresholdSum } from "@consilium/lattice/threshold/threshold-sum"
 import { nodeSuite } from "@consilium/node/identity/suite"
@@ -57,6 +58,16 @@ const TAG = 16
 /** The polynomial that a share holds. */
 const polynomialOf = (ring: Ring, share: Uint8Array): Evaluations =>
   ring.unpackEvaluations(share.slice(TAG, TAG + ring.packedLength))
+
+/** Most that the error of a ciphertext is. */
+const MOST_ERROR = 64n
+/** That a product is what a ciphertext hides: beyond the values only the error is left. */
+const checkHidden = (ring: Ring, update: Uint8Array, product: Uint32Array, values: number): void => {
+  const left = ring.subtract(polynomialOf(ring, update), product as Evaluations) as Uint32Array
+  const errors = ring.toBigInts(left as Coefficients).slice(values)
+  if (errors.some((error) => error > MOST_ERROR || error < -MOST_ERROR))
+    throw new Error("A ciphertext is not what the key and the polynomial that were computed make it.")
+}
 
 const added = (ring: Ring, all: readonly Evaluations[]): Evaluations =>
   all.reduce((sum, one) => ring.add(sum, one), ring.zeroEvaluations())
@@ -201,6 +212,7 @@ export const knownEpochKeys = ({ run, specs, updates }: Told): KnownKeys => {
           if (admission.kind === "repeated") return []
           const random = dealingStream(run, specs, name, i + 1)
           const update = new ThresholdSum(parameters).protect(context, key, admission.permit, values, random)
+          checkHidden(ring, update, times(at, key.use(ceremonyId(parameters, ceremony))), values.length)
           return ciphertext(name, i + 1, update)
         }),
       ]),
@@ -226,7 +238,9 @@ export const knownMaskKeys = ({ run, specs, updates }: Told): KnownKeys => {
       const key = new MaskKey(parameters, random)
       const { update, shares } = new MaskedSum(parameters).protect(context, i + 1, key, values, random)
       const whole = ring.forward(ring.fromWide(wide))
-      const product = ring.multiply(ring.uniform(polynomialSeed("masked-sum", context, 0)), whole)
+      const seed = polynomialSeed("masked-sum", context, 0)
+      const product = ring.inverse(ring.multiply(ring.uniform(seed), whole))
+      checkHidden(ring, update, product, values.length)
       const called = `mask key of ${name} in round ${round}`
       return {
         name,
@@ -234,7 +248,7 @@ export const knownMaskKeys = ({ run, specs, updates }: Told): KnownKeys => {
           { name: called, form: "numbers of 64 bits", bytes: littleEndian(wide), width: RESIDUES },
           ...polynomial(ring, called, whole),
           ...polynomial(keyRing, called, keyRing.forward(keyRing.fromWide(wide))),
-          ...polynomial(ring, `${called} times its polynomial`, ring.inverse(product)),
+          ...polynomial(ring, `${called} times its polynomial`, product),
         ],
         shares: directory.facilities.map(({ name: recipient }, at) => ({
           dealer: name,

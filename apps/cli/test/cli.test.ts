@@ -202,11 +202,13 @@ describe("the command line", () => {
     expect(code).toBe(0)
     const report = JSON.parse(stdout)
     expect(report.audit).toMatchObject({ verified: true, certifiedSums: 2 })
-    expect(report.marks).toEqual(["insecure-seed", "synthetic-data"])
+    expect(report.marks).toEqual(["insecure-seed", "synthetic-data", "exact-metrics"])
+    expect([report.protection, report.budget]).toEqual(["ckks", { epsilon: 8, delta: 1e-5 }])
     expect(report.modelHash).toMatch(/^[0-9a-f]{64}$/)
     expect(report.rounds).toHaveLength(2)
     expect(report.rounds[0].participants).toHaveLength(6)
-    expect(report.rounds[0].bytes.leader.update).toBe(0)
+    // two regional sums of ciphertexts, of a polynomial each
+    expect(report.rounds[1].bytes.leader.update).toBe(2 * 39_960)
     expect(report.processes.map((p: { role: string }) => p.role)).toEqual([
       "authority",
       "leader",

@@ -521,6 +521,50 @@ describe("[S22] a leader that cheats with keys", () => {
     expect(outcome.leader.progress.closed).toEqual([])
   })
 
+  it("[S5] a second specification of one attempt, or of one ceremony, is refused", () => {
+    const outcome = cheat((message) =>
+      message.type === "announce"
+        ? [message, { ...message, spec: { ...message.spec, model: sha256(message.spec.model) } }]
+        : [message],
+    )
+    // two rounds and the ceremony before them, each facility
+    expect(security(outcome)).toHaveLength(3 * 5)
+    expect(codes(outcome)).toEqual(new Set(["round/equivocation"]))
+  })
+
+  it("[S5] a list under another specification than the facilities trained under is not signed", () => {
+    const outcome = cheat((message) =>
+      message.type === "propose" && message.proposal.spec.purpose === "update"
+        ? [
+            {
+              ...message,
+              proposal: { ...message.proposal, spec: { ...message.proposal.spec, epoch: 7 } },
+            },
+          ]
+        : [message],
+    )
+    expect(codes(outcome)).toEqual(new Set(["round/equivocation"]))
+    expect(given(outcome, "partial")).toBe(0)
+  })
+
+  it("[S24] a round under the keys of an epoch that is over is refused", () => {
+    const outcome = runStudy({
+      facilities: 5,
+      study: { protection: "ckks", rounds: 2 },
+      rotations: [{ during: 1, after: 15 }],
+      speak: (utterance) => {
+        const { by, message } = utterance
+        const late = by === "leader" && message.type === "announce" && message.spec.round === 2
+        return late && message.spec.purpose === "update"
+          ? [{ ...utterance, message: { ...message, spec: { ...message.spec, epoch: 1 } } }]
+          : [utterance]
+      },
+    })
+    expect(ceremonies(outcome)).toEqual([1, 2])
+    expect(codes(outcome)).toEqual(new Set(["keys/other-epoch"]))
+    expect(cohorts(outcome)).toHaveLength(1)
+  })
+
   it("a ceremony for an epoch of the past is dropped", () => {
     const replayed: Message[] = []
     const outcome = cheat((message) => {
