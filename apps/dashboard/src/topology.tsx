@@ -199,6 +199,12 @@ const Picture = ({ view, width }: { readonly view: StudyView; readonly width: nu
 const count = (view: StudyView, role: string): number =>
   view.participants.filter((p) => p.role === role && p.leftAfterRound === null).length
 
+/** Whether some facilities talk to the leader with no fog between. */
+const isMixed = ({ participants }: StudyView): boolean => {
+  const leader = participants.find(({ role }) => role === "leader")?.name
+  return participants.some(({ role, parent }) => role === "facility" && parent === leader)
+}
+
 export const Topology = ({ view }: { readonly view: StudyView }) => {
   const [place, width] = useWidth<HTMLDivElement>()
   const [facilities, fogs] = [count(view, "facility"), count(view, "fog")]
@@ -209,9 +215,15 @@ export const Topology = ({ view }: { readonly view: StudyView }) => {
       wide
       about={
         <>
-          Records stay where they are. Each <Term word="Facility">facility</Term> sends to its regional{" "}
-          <Term word="Fog">fog</Term>, each fog to the <Term word="Leader">leader</Term>; the{" "}
-          <Term word="Authority">authority</Term> signs who takes part.
+          Records stay where they are. Each <Term word="Facility">facility</Term> sends to{" "}
+          {fogs > 0 && (
+            <>
+              its regional <Term word="Fog">fog</Term>
+              {isMixed(view) && " or straight to the leader"}, each fog to{" "}
+            </>
+          )}
+          the <Term word="Leader">leader</Term>; the <Term word="Authority">authority</Term> signs who takes
+          part.
         </>
       }
     >

@@ -14,7 +14,7 @@ let worlds = 0
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "consilium-rollback-"))
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }))
 
 const BUDGET = { epsilon: 100, delta: 1e-5 }
 /** A private study; the number makes it another one. */

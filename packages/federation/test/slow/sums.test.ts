@@ -3,11 +3,11 @@ import { isLattice, valueBound } from "../../src/study.js"
 import { facilityNames } from "../members.js"
 import { obviousSum, parametersOf, sumScene, those, updatesOf, wholeSum } from "../sum-runs.js"
 
-const FACILITIES = 20
+const FACILITIES = 12
 /** The most that a study's features, its bias and its record counts make. */
 const LONGEST = 4098
 
-describe.each(those(() => true))("%s among twenty", (protection) => {
+describe.each(those(() => true))("%s among twelve", (protection) => {
   const weights = { weights: "exact", largestWeight: 1600 } as const
   const scene = sumScene(protection, FACILITIES, LONGEST - 1, { quantisation: weights })
   const names = facilityNames(FACILITIES)
@@ -20,10 +20,10 @@ describe.each(those(() => true))("%s among twenty", (protection) => {
     },
   )
 
-  it("and without nine, opened by the t that are left", () => {
+  it("and without five, opened by the t that are left", () => {
     const left = scene.names.slice(FACILITIES - scene.threshold)
     const updates = updatesOf(left, LONGEST, "random", valueBound(scene.study))
-    expect(left).toHaveLength(11)
+    expect(left).toHaveLength(7)
     expect(wholeSum(scene, updates, left)).toEqual(obviousSum(updates, LONGEST))
   })
 

@@ -83,6 +83,8 @@ export class InProcessNetwork {
         await turn()
         const parcel = await nextParcel(doorOf(study), me, after, wait)
         crossed.down += parcel.length
+        // one child after another takes what came for all
+        await turn()
         return parcel
       },
       persistently: (attempt) => repeating.run(attempt, String),

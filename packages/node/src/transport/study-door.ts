@@ -32,6 +32,26 @@ export const takeParcel = async (
   return encode(receiptCodec, { taken: await door.take(child, first, envelopes) })
 }
 
+/** The last parcel that a door gave out: what goes to everybody is the same for all children, and is encoded once. */
+interface Given {
+  readonly first: number
+  readonly envelopes: readonly Envelope[]
+  readonly parcel: Uint8Array
+}
+const lastGiven = new WeakMap<StudyDoor, Given>()
+
+const encoded = (door: StudyDoor, first: number, envelopes: readonly Envelope[]): Uint8Array => {
+  const last = lastGiven.get(door)
+  const same =
+    last?.first === first &&
+    last.envelopes.length === envelopes.length &&
+    last.envelopes.every((envelope, at) => envelope === envelopes[at])
+  if (same) return last.parcel
+  const parcel = encode(parcelCodec, { first, envelopes })
+  lastGiven.set(door, { first, envelopes, parcel })
+  return parcel
+}
+
 /** The parcel of what waits for a child that has everything up to `after`; one without envelopes if nothing comes. */
 export const nextParcel = async (
   door: StudyDoor,
@@ -41,5 +61,6 @@ export const nextParcel = async (
 ): Promise<Uint8Array> => {
   door.acknowledge(child, after)
   const patience: Milliseconds = wait ? POLL_TIME : milliseconds(0)
-  return encode(parcelCodec, await door.mailbox(child).next(PARCEL_DOWN, patience))
+  const { first, envelopes } = await door.mailbox(child).next(PARCEL_DOWN, patience)
+  return encoded(door, first, envelopes)
 }
