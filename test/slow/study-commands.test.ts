@@ -136,7 +136,8 @@ describe("a study that is planned, followed and stopped", () => {
     const measured = outcome.rounds.slice(1, -1)
     expect(measured.length).toBeGreaterThan(0)
     const mean = measured.reduce((all, { bytes }) => all + bytes.facilityUp, 0) / measured.length
-    expect(Math.abs(up / mean - 1)).toBeLessThan(0.02)
+    // the plan counts on eight bins in a report of ten; the early models of a run may fill two fewer, of 20 bytes each
+    expect(Math.abs(up - mean)).toBeLessThan(0.02 * mean + 2 * 20 * FACILITIES.length)
     // all that a single round may differ by: a report has 20 bytes for each of its calibration bins that has rows
     const bins = 4 * 20 * FACILITIES.length
     const leaderIn = sum(plan.round.leader.in)
