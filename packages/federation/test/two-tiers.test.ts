@@ -117,6 +117,43 @@ describe("facilities that talk to the leader directly, shamir", () => {
   })
 })
 
+describe.each(["ckks", "bfv", "masked"] as const)(
+  "ciphertexts that the leader adds itself, %s",
+  (protection) => {
+    const study = { protection, rounds: 2 }
+    const [three, flat, mixed] = [{ fogs: 2 }, { fogs: 0 }, { fogs: 1, direct: 2 }].map((tree) =>
+      run({ ...tree, study }),
+    ) as [Outcome, Outcome, Outcome]
+
+    it("come to the model that they come to below fogs", () => {
+      expect(models(three)).toHaveLength(2)
+      for (const outcome of [flat, mixed]) {
+        expect(models(outcome)).toEqual(models(three))
+        expect(cohorts(outcome)).toEqual([ALL_FOUR, ALL_FOUR])
+        expect([outcome.security, evidence(outcome), voids(outcome)]).toEqual([[], [], []])
+      }
+    })
+
+    it("are all counted, at the leader or at a fog", () => {
+      const [flatRound, mixedRound, threeRound] = [flat, mixed, three].map(
+        ({ leader }) => leader.progress.closed[0],
+      )
+      expect(flatRound?.directIn.update).toBe(threeRound?.fogIn.update)
+      expect((mixedRound?.directIn.update ?? 0) + (mixedRound?.fogIn.update ?? 0)).toBe(
+        threeRound?.fogIn.update,
+      )
+      // the leader gets a sum of one fog in the place of two ciphertexts
+      expect(mixedRound?.leaderIn.update).toBe(((flatRound?.leaderIn.update ?? 0) / 4) * 3)
+    })
+
+    it("may be missing: the sum is of the others", () => {
+      const outcome = run({ fogs: 0, study, speak: silentFrom("clinic-3", "update") })
+      expect(cohorts(outcome)[0]).toEqual(["clinic-1", "clinic-2", "clinic-4"])
+      expect(outcome.leader.phase).toBe("closed")
+    })
+  },
+)
+
 describe("plain, where the leader would read single updates", () => {
   const study = testStudy(4, { protection: "plain", attempts: 1 })
 
