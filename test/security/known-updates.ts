@@ -1,11 +1,11 @@
 import { toHex } from "@consilium/base/bytes"
 import type { SecretKey } from "@consilium/base/random"
+import { startLocalState } from "@consilium/federation/local-state"
 import { type RoundSpec, specDigest } from "@consilium/federation/messages"
 import { initialModel } from "@consilium/federation/model"
 import { clipToNorm, roundToGrid } from "@consilium/federation/quantise"
 import type { Study } from "@consilium/federation/study"
 import { architectureOf, roundStream, trainRound } from "@consilium/federation/training"
-import { startCursor } from "@consilium/learning/batches"
 import { decodeModel } from "@consilium/learning/model-file"
 import { trainLocally } from "@consilium/learning/train"
 import { facilityFileSchema } from "@consilium/node/config/role-files"
@@ -79,12 +79,12 @@ export const knownUpdates = (
   recipients: number,
   secretOf: SecretOf = seededSecrets(study),
 ): readonly KnownUpdate[] => {
-  let cursor = startCursor()
+  let state = startLocalState()
   const out: KnownUpdate[] = []
   for (const { spec, model } of rounds) {
     const secret = secretOf(facility, spec.round)
     const parameters = spec.round === 1 ? initialModel(study) : decodeModel(model).parameters
-    const trained = trainRound({ study, spec, parameters, examples: records.train, cursor, secret })
+    const trained = trainRound({ study, spec, parameters, examples: records.train, local: state, secret })
     const local = trainLocally({
       architecture: architectureOf(study),
       parameters,
@@ -92,7 +92,7 @@ export const knownUpdates = (
       steps: study.training.steps,
       batchSize: study.training.batchSize,
       learningRate: study.training.learningRate,
-      cursor,
+      cursor: state.cursor,
       random: roundStream(study, spec, secret, "batches"),
     }).parameters
     const { clipNorm, fractionBits } = study.quantisation
@@ -119,7 +119,7 @@ export const knownUpdates = (
             }))
           : [],
     })
-    cursor = trained.cursor
+    state = trained.local
   }
   return out
 }

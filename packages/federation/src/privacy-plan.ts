@@ -1,4 +1,4 @@
-import { type Encoded, f64, list, oneOf, record } from "@consilium/base/encoding"
+import { type Encoded, encode, f64, list, oneOf, record, u32, variant } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { calibrateNoiseMultiplier } from "@consilium/privacy/calibration"
 import { gridSensitivity } from "@consilium/privacy/clipped-sum"
@@ -12,16 +12,41 @@ import { finestUsefulStep } from "@consilium/privacy/grid"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import type { Study } from "./study.js"
 
+/** How one patient's part in a sum is bounded. */
+const clippingCodec = variant({
+  /** The whole gradient has a norm of at most `maxGradNorm`. */
+  flat: record({}),
+  /** Each layer's part has its own bound; their squares add up to that of `maxGradNorm`. */
+  "per-layer": record({ norms: list(f64, 4096) }),
+  /** The bound follows a quantile of the norms, told by a noisy count that is part of every step. */
+  adaptive: record({
+    targetQuantile: f64,
+    learningRate: f64,
+    /** Standard deviation of the noise on the sum of b - 1/2, b = 1 for a patient within the bound. */
+    countSigma: f64,
+    minimum: f64,
+    maximum: f64,
+  }),
+})
+export type Clipping = Encoded<typeof clippingCodec>
+
 /**
- * How a study keeps what its model tells of one patient within (epsilon, delta): every facility trains by DP-SGD, with
- * all of the noise added before anything leaves it. The noise is part of the study, so it is signed, and everybody can
- * recompute what it costs.
+ * How a study keeps what its model tells of one patient within (epsilon, delta). The noise is part of the study, so it is
+ * signed, and everybody can recompute what it costs.
  */
 export const studyPrivacyCodec = record({
   /** Most that each facility may spend in this study, in nats at `delta`. */
   epsilon: f64,
   delta: f64,
-  /** Standard deviation of the noise / what one patient can move a sum. */
+  /** Whom the bound is about: one patient of a facility, or all that one facility contributes. */
+  unit: oneOf("patient", "facility"),
+  /** `local`: each facility adds all of the noise to its own steps; `sum`: each adds a share, and the opened sum has it all. */
+  noise: oneOf("local", "sum"),
+  mechanism: oneOf("gaussian", "laplace"),
+  clipping: clippingCodec,
+  /** With noise on the sum over patients: how many patients a facility has on average, which the sum is divided by. */
+  patients: u32,
+  /** Standard deviation (`laplace`: scale) of the noise / what one unit can move a sum. */
   noiseMultiplier: f64,
   /** L2 norm to which a patient's gradient is clipped. */
   maxGradNorm: f64,
@@ -33,6 +58,23 @@ export const studyPrivacyCodec = record({
   metrics: oneOf("none", "exact"),
 })
 export type StudyPrivacy = Encoded<typeof studyPrivacyCodec>
+
+const ownNoiseCodec = record({
+  epsilon: f64,
+  delta: f64,
+  noiseMultiplier: f64,
+  maxGradNorm: f64,
+  sampleRate: f64,
+  standardise: list(record({ mean: f64, deviation: f64 }), 4096),
+  metrics: oneOf("none", "exact"),
+})
+/** The bytes that stand for Gaussian noise on flatly clipped steps, as a facility adds it alone; null for anything else. */
+export const ownNoise = (privacy: StudyPrivacy): Uint8Array | null => {
+  const { unit, noise, mechanism, clipping } = privacy
+  const plain =
+    unit === "patient" && noise === "local" && mechanism === "gaussian" && clipping.type === "flat"
+  return plain ? encode(ownNoiseCodec, privacy) : null
+}
 
 /** A study that trains with differential privacy. */
 export type PrivateStudy = Study & { readonly privacy: StudyPrivacy }
@@ -129,6 +171,13 @@ export const privacyProblem = (
   const { privacy, training, quantisation, model } = study
   const { epsilon, delta, noiseMultiplier, maxGradNorm, sampleRate, standardise } = privacy
   const problem = (message: string, remedy: string) => ({ message, remedy })
+  if (privacy.noise === "sum" || privacy.unit === "facility")
+    return problem(
+      "Noise on the sum is not known.",
+      "Set privacy.noise to local and privacy.unit to patient.",
+    )
+  if (privacy.mechanism === "laplace" || privacy.clipping.type !== "flat")
+    return problem("Only flat clipping with Gaussian noise is known.", "Set privacy.clipping to flat.")
   if (!(epsilon > 0 && epsilon < Number.POSITIVE_INFINITY && delta > 0 && delta < 1))
     return problem(
       `A budget of epsilon ${epsilon} at delta ${delta} bounds nothing.`,

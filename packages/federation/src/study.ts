@@ -18,7 +18,7 @@ import {
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
 import { dataProblem, studyDataCodec } from "./data-plan.js"
-import { isPrivate, privacyProblem, studyPrivacyCodec } from "./privacy-plan.js"
+import { isPrivate, ownNoise, privacyProblem, studyPrivacyCodec } from "./privacy-plan.js"
 import { reportingProblem, studyReportingCodec } from "./reporting.js"
 
 /**
@@ -178,8 +178,11 @@ export const trainingDigest = (study: Study): Digest => {
 const noisyTrainingDigest = (study: Study): Digest => {
   const training = localTrainingDigest(study)
   if (study.privacy === null) return training
+  const own = ownNoise(study.privacy)
+  if (own !== null)
+    return hash("study-private-training", encode(privateTrainingView, { training, privacy: own }))
   const privacy = encode(studyPrivacyCodec, study.privacy)
-  return hash("study-private-training", encode(privateTrainingView, { training, privacy }))
+  return hash("study-noisy-training", encode(privateTrainingView, { training, privacy }))
 }
 
 const localTrainingDigest = (study: Study): Digest => {

@@ -1,10 +1,10 @@
 import { encode, u32 } from "@consilium/base/encoding"
 import { PrfStream, type SecretKey } from "@consilium/base/random"
 import type { Architecture } from "@consilium/learning/architecture"
-import type { BatchCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
 import { evaluate } from "@consilium/learning/metrics"
 import { trainLocally } from "@consilium/learning/train"
+import type { LocalState } from "./local-state.js"
 import type { ReportedMetrics, RoundSpec } from "./messages.js"
 import { isPrivate } from "./privacy-plan.js"
 import { trainPrivately } from "./private-training.js"
@@ -46,34 +46,34 @@ export interface LocalRound {
   /** The global model the round starts from. */
   readonly parameters: Float64Array
   readonly examples: Examples
-  readonly cursor: BatchCursor
+  /** What earlier rounds left here. */
+  readonly local: LocalState
   readonly secret: SecretKey
   /** Whose each row is; a study with differential privacy needs it. */
   readonly patients?: ArrayLike<number>
 }
 
 /** The parameters after a round's local steps. With differential privacy they carry their noise already. */
-const trainSteps = (
-  work: LocalRound,
-): { readonly parameters: Float64Array; readonly cursor: BatchCursor } => {
-  const { study, spec, parameters, examples, cursor, secret } = work
+const trainSteps = (work: LocalRound): { readonly parameters: Float64Array; readonly local: LocalState } => {
+  const { study, spec, parameters, examples, local, secret } = work
   if (isPrivate(study)) {
     const random = roundStream(study, spec, secret, "private-steps")
     const { patients = [] } = work
-    return { ...trainPrivately({ study, parameters, examples, patients, random }), cursor }
+    return { ...trainPrivately({ study, parameters, examples, patients, random }), local }
   }
   const { steps, batchSize, learningRate, proximalMu } = study.training
-  return trainLocally({
+  const trained = trainLocally({
     architecture: architectureOf(study),
     parameters,
     examples,
     steps,
     batchSize,
     learningRate,
-    cursor,
+    cursor: local.cursor,
     random: roundStream(study, spec, secret, "batches"),
     proximal: { mu: proximalMu, towards: parameters },
   })
+  return { parameters: trained.parameters, local: { ...local, cursor: trained.cursor } }
 }
 
 /**
@@ -83,9 +83,7 @@ const trainSteps = (
  * Math:   u = clip_S(w_local - w_global); v = round(u 2^f) n, with n appended
  * Shape:  parameters: d; values: d + 1 (exact weights) or d (equal weights)
  */
-export const trainRound = (
-  work: LocalRound,
-): { readonly values: Int32Array; readonly cursor: BatchCursor } => {
+export const trainRound = (work: LocalRound): { readonly values: Int32Array; readonly local: LocalState } => {
   const { study, spec, parameters, examples, secret } = work
   const trained = trainSteps(work)
   const difference = trained.parameters.map((value, i) => value - (parameters[i] as number))
@@ -96,7 +94,7 @@ export const trainRound = (
     fractionBits,
     roundStream(study, spec, secret, "rounding"),
   )
-  return { values: weigh(rounded, weights, examples.rows, largestWeight), cursor: trained.cursor }
+  return { values: weigh(rounded, weights, examples.rows, largestWeight), local: trained.local }
 }
 
 /**
@@ -111,7 +109,7 @@ export const fineTune = (work: LocalRound): Float64Array =>
     steps: work.study.training.fineTuneSteps,
     batchSize: work.study.training.batchSize,
     learningRate: work.study.training.fineTuneLearningRate,
-    cursor: work.cursor,
+    cursor: work.local.cursor,
     random: roundStream(work.study, work.spec, work.secret, "fine-tuning"),
   }).parameters
 

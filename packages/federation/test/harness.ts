@@ -4,7 +4,6 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
 import { insecureSeededSecret } from "@consilium/base/testing"
-import { type BatchCursor, startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
 import { type Charge, ledgerEntryOf } from "../src/charge.js"
 import { startFacility, stepFacility } from "../src/facility.js"
@@ -26,6 +25,7 @@ import {
 import { startLeader, stepLeader } from "../src/leader.js"
 import type { LeaderContext, LeaderEffect, LeaderEvent, LeaderState } from "../src/leader-state.js"
 import { emptyLedger, type LedgerHead, ledgerHeadAfter } from "../src/ledger-chain.js"
+import { startLocalState } from "../src/local-state.js"
 import { headerHash, type LogEntry } from "../src/log.js"
 import {
   type CosignedHead,
@@ -498,21 +498,21 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     patients: Array.from({ length: holdOut.rows }, (_, row) => row),
   }
   let state = startFacility(context)
-  let cursor: BatchCursor = startCursor()
+  let local = startLocalState()
   const ledger = options.ledgers?.[me.name]
   if (ledger !== undefined) world.ledgers[me.name] = ledger
 
   const runTraining = (effect: Extract<FacilityEffect, { type: "train" }>): void => {
     const { spec, digest, parameters } = effect
     const secret = secretOf(me.name, spec.round)
-    const trained = trainRound({ study, spec, parameters, examples: train, patients, cursor, secret })
+    const trained = trainRound({ study, spec, parameters, examples: train, patients, local, secret })
     const answer = options.train?.({ facility: me.name, spec, values: trained.values }) ?? {}
     if (answer === "never") return
     if (answer.fails !== undefined) {
       post({ type: "training-failed", spec: digest, code: "learning/diverged", reason: answer.fails })
       return
     }
-    cursor = trained.cursor
+    local = trained.local
     const event: FacilityEvent = {
       type: "trained",
       spec: digest,
@@ -532,7 +532,7 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     const own =
       study.training.fineTuneSteps === 0
         ? null
-        : fineTune({ study, spec, parameters, examples: train, cursor, secret: secretOf(me.name, round) })
+        : fineTune({ study, spec, parameters, examples: train, local, secret: secretOf(me.name, round) })
     post({
       type: "finished",
       global: metrics ? measure(study, parameters, holdOut) : null,

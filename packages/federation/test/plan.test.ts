@@ -138,6 +138,11 @@ describe("the sizes of a plan", () => {
     const privacy = {
       epsilon: 8,
       delta: 1e-5,
+      unit: "patient",
+      noise: "local",
+      mechanism: "gaussian",
+      clipping: { type: "flat" },
+      patients: 0,
       noiseMultiplier: 2,
       maxGradNorm: 1,
       sampleRate: 0.2,

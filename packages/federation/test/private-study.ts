@@ -4,6 +4,11 @@ import type { StudyChanges } from "./members.js"
 export const somePrivacy = (changes: Partial<StudyPrivacy> = {}): StudyPrivacy => ({
   epsilon: 8,
   delta: 1e-5,
+  unit: "patient",
+  noise: "local",
+  mechanism: "gaussian",
+  clipping: { type: "flat" },
+  patients: 0,
   noiseMultiplier: 1.5,
   maxGradNorm: 1,
   sampleRate: 0.3,

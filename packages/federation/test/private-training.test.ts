@@ -2,7 +2,6 @@ import { toHex } from "@consilium/base/bytes"
 import { encode, i32Array } from "@consilium/base/encoding"
 import { sha256 } from "@consilium/base/hash"
 import { insecureSeededRandom, insecureSeededSecret } from "@consilium/base/testing"
-import { startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
 import { gradient } from "@consilium/learning/logistic"
 import { gridSensitivity } from "@consilium/privacy/clipped-sum"
@@ -10,6 +9,7 @@ import { DpOptimizer } from "@consilium/privacy/dp-optimizer"
 import { finestUsefulStep } from "@consilium/privacy/grid"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { describe, expect, it } from "vitest"
+import { startLocalState } from "../src/local-state.js"
 import { epsilonAfter, type PrivateStudy, type StudyPrivacy, stepEvent } from "../src/privacy-plan.js"
 import { trainPrivately } from "../src/private-training.js"
 import { trainRound } from "../src/training.js"
@@ -39,7 +39,7 @@ const train = (
     parameters: new Float64Array(COLUMNS + 1),
     examples,
     patients: patients ?? Array.from({ length: examples.rows }, (_, row) => row),
-    cursor: startCursor(),
+    local: startLocalState(),
     secret: insecureSeededSecret(seed, "private-training"),
   })
 const values = (...given: Parameters<typeof train>) => Array.from(train(...given).values, (v) => v / 2 ** 14)
@@ -79,7 +79,7 @@ describe("a round by DP-SGD", () => {
     const examples = toyRecords("rows", COLUMNS, 30)
     expect(values(of, examples, 1)).toEqual(values(of, examples, 1))
     expect(values(of, examples, 1)).not.toEqual(values(of, examples, 2))
-    expect(train(of, examples, 1).cursor).toEqual(startCursor())
+    expect(train(of, examples, 1).local).toEqual(startLocalState())
   })
 
   it("learns when there is little noise", () => {

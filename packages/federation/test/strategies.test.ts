@@ -1,7 +1,7 @@
 import { toHex } from "@consilium/base/bytes"
 import { insecureSeededSecret } from "@consilium/base/testing"
-import { startCursor } from "@consilium/learning/batches"
 import { describe, expect, it } from "vitest"
+import { startLocalState } from "../src/local-state.js"
 import { initialModel, modelHashOf } from "../src/model.js"
 import { meanOfSum } from "../src/quantise.js"
 import { fineTune, trainRound } from "../src/training.js"
@@ -54,7 +54,7 @@ describe("a proximal term", () => {
       spec: { round: 1, attempt: 1, model: new Uint8Array(32) },
       parameters: initialModel(study),
       examples: toyRecords(`clinic-${clinic}`, 3, 20),
-      cursor: startCursor(),
+      local: startLocalState(),
       secret: insecureSeededSecret(clinic, "round"),
     })
     return Math.hypot(...values.slice(0, 4)) / 20
@@ -76,7 +76,7 @@ describe("a proximal term", () => {
         spec: { round: 3, attempt: 1, model: new Uint8Array(32) },
         parameters: initialModel(study),
         examples: toyRecords("clinic-1", 3, 20),
-        cursor: startCursor(),
+        local: startLocalState(),
         secret: insecureSeededSecret(1, "round"),
       })
     }

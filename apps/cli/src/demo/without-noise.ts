@@ -1,9 +1,9 @@
 import { serverOptimiserOf } from "@consilium/federation/leader-state"
+import { type LocalState, startLocalState } from "@consilium/federation/local-state"
 import { initialModel, modelHashOf } from "@consilium/federation/model"
 import { meanOfSum } from "@consilium/federation/quantise"
 import { type Study, valueCount } from "@consilium/federation/study"
 import { measure, trainRound } from "@consilium/federation/training"
-import { type BatchCursor, startCursor } from "@consilium/learning/batches"
 import { applyUpdate, startServer } from "@consilium/learning/server-optimiser"
 import { prepare, type RawRecords } from "@consilium/node/local-records"
 import { seededRoundSecret } from "@consilium/node/roles/round-secrets"
@@ -16,17 +16,17 @@ import { type Row, rowOf } from "./baselines.js"
 export const withoutNoise = (study: Study, records: ReadonlyMap<string, RawRecords>, seed: number): Row => {
   const { weights, largestWeight, fractionBits } = study.quantisation
   const facilities = [...records].map(([name, raw]) => ({ name, ...prepare(raw, study) }))
-  const cursors = new Map<string, BatchCursor>()
+  const states = new Map<string, LocalState>()
   let parameters = initialModel(study)
   let server = startServer(serverOptimiserOf(study), parameters.length)
   for (let round = 1; round <= study.rounds; round++) {
     const spec = { round, attempt: 1, model: modelHashOf(study, parameters) }
     const sum = new Float64Array(valueCount(study))
     for (const { name, train } of facilities) {
-      const cursor = cursors.get(name) ?? startCursor()
+      const local = states.get(name) ?? startLocalState()
       const secret = seededRoundSecret(study.name, seed, name, round)
-      const trained = trainRound({ study, spec, parameters, examples: train, cursor, secret })
-      cursors.set(name, trained.cursor)
+      const trained = trainRound({ study, spec, parameters, examples: train, local, secret })
+      states.set(name, trained.local)
       for (const [i, value] of trained.values.entries()) sum[i] = (sum[i] as number) + value
     }
     const mean = meanOfSum(sum, weights, facilities.length, largestWeight, fractionBits)

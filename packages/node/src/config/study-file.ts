@@ -179,7 +179,20 @@ export const studyPrivacyOf = (
     steps,
   })
   const standardise = constantsOf(features, file.standardise, schema)
-  return { epsilon, delta, noiseMultiplier, maxGradNorm, sampleRate, standardise, metrics }
+  return {
+    epsilon,
+    delta,
+    unit: "patient",
+    noise: "local",
+    mechanism: "gaussian",
+    clipping: { type: "flat" },
+    patients: 0,
+    noiseMultiplier,
+    maxGradNorm,
+    sampleRate,
+    standardise,
+    metrics,
+  }
 }
 
 /**

@@ -1,12 +1,12 @@
 import { cpus } from "node:os"
 import { ConsiliumError } from "@consilium/base/errors"
 import { SecretKey, systemRandom } from "@consilium/base/random"
+import { startLocalState } from "@consilium/federation/local-state"
 import { initialModel } from "@consilium/federation/model"
 import type { PlannedSetting } from "@consilium/federation/plan"
 import { DEFAULT_POLICY, type LocalPolicy } from "@consilium/federation/policy"
 import { defaultCohort, defaultKeys, isKeyed, type Study, valueCount } from "@consilium/federation/study"
 import { trainRound } from "@consilium/federation/training"
-import { startCursor } from "@consilium/learning/batches"
 import type { LabelledRows } from "@consilium/records/rows"
 import { type Place, runInProcess } from "../in-process/federation.js"
 import type { RawRecords } from "../local-records.js"
@@ -110,7 +110,7 @@ const secondsPerStep = (study: Study): number => {
       parameters,
       examples,
       patients: rest.patients,
-      cursor: startCursor(),
+      local: startLocalState(),
       secret,
     })
     const took = performance.now() - began

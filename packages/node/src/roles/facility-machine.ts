@@ -28,6 +28,7 @@ import {
   witnessCodec,
   witnessOfList,
 } from "@consilium/federation/ledger-witness"
+import { type LocalState, localStateCodec, startLocalState } from "@consilium/federation/local-state"
 import { cosignedHeadCodec, metricsCodec, type RoundSpec } from "@consilium/federation/messages"
 import type { Preparation, Refusal } from "@consilium/federation/policy"
 import { isPrivate, stepEvent } from "@consilium/federation/privacy-plan"
@@ -37,7 +38,6 @@ import { MAX_VALUES, studyDigest } from "@consilium/federation/study"
 import { measureSubgroups } from "@consilium/federation/subgroup-figures"
 import { eraseKeys } from "@consilium/federation/sums/facility/epoch-keys"
 import { fineTune, measure, trainRound } from "@consilium/federation/training"
-import { type BatchCursor, batchCursorCodec, startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
 import type { LabelledRows } from "@consilium/records/rows"
 import type { OwnEvent } from "../own-event.js"
@@ -71,7 +71,7 @@ const localCodec = variant({
     spec: fixedBytes(32),
     values: i32Array(MAX_VALUES),
     secret: fixedBytes(32),
-    cursor: batchCursorCodec,
+    local: localStateCodec,
   }),
   drawn: record({ spec: fixedBytes(32), secret: fixedBytes(32) }),
   "training-failed": record({ spec: fixedBytes(32), code: text(64), reason: text(4096) }),
@@ -90,7 +90,7 @@ const localCodec = variant({
 
 const snapshotCodec = record({
   roster: signedRosterBytes,
-  cursor: batchCursorCodec,
+  local: localStateCodec,
   facility: bytes(64 << 20),
 })
 
@@ -122,7 +122,7 @@ export class FacilityMachine implements RoleMachine {
   readonly #ledger: PrivacyLedger
   readonly #id: string
   #state: FacilityState
-  #cursor: BatchCursor = startCursor()
+  #local: LocalState = startLocalState()
   #signedRoster: Uint8Array
 
   constructor(
@@ -141,9 +141,9 @@ export class FacilityMachine implements RoleMachine {
     this.#signedRoster = signedRoster
     this.#state = startFacility(context)
     if (snapshot === null) return
-    const { roster, cursor, facility } = decode(snapshotCodec, snapshot)
+    const { roster, local, facility } = decode(snapshotCodec, snapshot)
     this.#signedRoster = roster
-    this.#cursor = cursor
+    this.#local = local
     this.#state = decodeFacility(
       facility,
       context,
@@ -176,7 +176,7 @@ export class FacilityMachine implements RoleMachine {
   snapshot(): Uint8Array | null {
     const facility = encodeFacility(this.#state)
     if (facility === null) return null
-    return encode(snapshotCodec, { roster: this.#signedRoster, cursor: this.#cursor, facility })
+    return encode(snapshotCodec, { roster: this.#signedRoster, local: this.#local, facility })
   }
 
   answers(event: Uint8Array): string | null {
@@ -286,7 +286,7 @@ export class FacilityMachine implements RoleMachine {
         if (local.type === "drawn") return { ...local, secret: new SecretKey(local.secret) }
         if (local.type === "seen-elsewhere") return { ...local, witness: witnessOfList(local.witness) }
         if (local.type !== "trained") return local
-        this.#cursor = local.cursor
+        this.#local = local.local
         return { ...local, secret: new SecretKey(local.secret) }
       }
     }
@@ -399,16 +399,16 @@ export class FacilityMachine implements RoleMachine {
     if (refusal !== null) return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
     const secret = await this.#secrets.of(spec.round)
     try {
-      const { values, cursor } = trainRound({
+      const { values, local } = trainRound({
         study,
         spec,
         parameters,
         examples: this.#records.train,
         patients: this.#records.patients,
-        cursor: this.#cursor,
+        local: this.#local,
         secret,
       })
-      return encode(localCodec, { type: "trained", spec: digest, values, secret: secret.expose(), cursor })
+      return encode(localCodec, { type: "trained", spec: digest, values, secret: secret.expose(), local })
     } catch (error) {
       if (!(error instanceof ConsiliumError)) throw error
       const { code, message } = error
@@ -435,7 +435,7 @@ export class FacilityMachine implements RoleMachine {
             spec: { round, attempt: 1, model },
             parameters,
             examples: train,
-            cursor: this.#cursor,
+            local: this.#local,
             secret,
           })
     return encode(localCodec, {
