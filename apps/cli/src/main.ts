@@ -11,6 +11,7 @@ import { membersCommands } from "./commands/members-command.js"
 import { modelCommands } from "./commands/model-command.js"
 import { EndWith } from "./commands/printed.js"
 import { privacyLedgerCommand } from "./commands/privacy-ledger-command.js"
+import { privacyPlanCommand } from "./commands/privacy-plan-command.js"
 import { statusCommands } from "./commands/status-command.js"
 import { studyCommands } from "./commands/study-command.js"
 import { SUBJECTS } from "./demo/subjects.js"
@@ -118,6 +119,7 @@ const privacyCommands = (program: Command): void => {
         "  consilium privacy calibrate --mechanism gaussian --sensitivity 1 --epsilon 1 --delta 1e-5",
     )
     .action(async (options) => (await import("./commands/privacy.js")).privacyCalibrate(options))
+  privacyPlanCommand(privacy)
   privacyLedgerCommand(privacy)
 }
 
@@ -132,14 +134,21 @@ export const commandLine = (): Command => {
     .command("demo")
     .description("run a whole study on this machine, in real processes, and report")
     .addOption(new Option("--study <name>", "what to train on").choices(SUBJECTS).default("simulated"))
-    .option("--data <dir>", "folder with the four processed UCI heart files (for --study heart)")
-    .option("--facilities <n>", "facilities in all (simulated: 6; heart: the four centres)", wholeNumber(3))
+    .option(
+      "--data <dir>",
+      "folder with the four processed UCI heart files (--study heart), or with PneumoniaMNIST as IDX files (--study pneumonia)",
+    )
+    .option(
+      "--facilities <n>",
+      "facilities in all (simulated: 6; heart: the four centres; pneumonia: 5)",
+      wholeNumber(3),
+    )
     .option(
       "--fogs <n>",
-      "fog nodes (simulated: 2; heart: 1); with 0 facilities talk to the leader",
+      "fog nodes (simulated: 2; heart, pneumonia: 1); with 0 facilities talk to the leader",
       wholeNumber(0),
     )
-    .option("--rounds <n>", "rounds (simulated: 10; heart: 15)", wholeNumber(1))
+    .option("--rounds <n>", "rounds (simulated: 10; heart: 15; pneumonia: 20)", wholeNumber(1))
     .option(
       "--seed <n>",
       "derive every secret from this number: reproducible, and not private",
@@ -149,7 +158,7 @@ export const commandLine = (): Command => {
       new Option(
         "--strategy <name>",
         "how updates are made and joined (simulated: fedavg; heart: fedyogi)",
-      ).choices(["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad"]),
+      ).choices(["fedavg", "fedprox", "scaffold", "ditto", "fedavgm", "fedadam", "fedyogi", "fedadagrad"]),
     )
     .option(
       "--mu <x>",
@@ -170,6 +179,24 @@ export const commandLine = (): Command => {
       "--privacy <off|epsilon>",
       "differential privacy: the most that each facility may spend, at delta 1e-5 (simulated: 8; others: off)",
     )
+    .option(
+      "--noise-multiplier <z>",
+      "least noise: standard deviation / clip norm (default with --no-calibrate: 4)",
+      positive,
+    )
+    .addOption(
+      new Option(
+        "--calibrate <true|false>",
+        "whether noise is raised until all rounds fit the budget (default: true)",
+      ).choices(["true", "false"]),
+    )
+    .option("--no-calibrate", "leave the noise as it is: each facility stops at its cap")
+    .addOption(
+      new Option(
+        "--privacy-config <file>",
+        "a privacy_config.yaml in the place of all that is said of noise and encryption",
+      ).conflicts(["privacy", "protection", "noiseMultiplier", "calibrate"]),
+    )
     .option("--in-process", "everybody in one process, up to 1,000 facilities: the same protocol, no network")
     .option(
       "--explain",
@@ -189,6 +216,7 @@ export const commandLine = (): Command => {
     .option("--fogs <names>", "names, comma-separated; 0 for none: facilities talk to the leader", "fog-1")
     .option("--name <study>", "the study's name", "heart")
     .option("--rounds <n>", "rounds", wholeNumber(1), 15)
+    .option("--privacy-config <file>", "a privacy_config.yaml: what the study says of noise and encryption")
     .addOption(format())
     .addHelpText(
       "after",

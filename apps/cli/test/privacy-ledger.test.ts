@@ -81,14 +81,21 @@ describe("privacy ledger", () => {
     expect([code, stderr]).toEqual([0, ""])
     expect(stdout.replaceAll(/\b[0-9a-f]{16}\b/g, "0123456789abcdef")).toMatchInlineSnapshot(`
       "The privacy ledger of clinic-1.
+      WARNING: Only 1 more round of the study study 2 fits: then this month's budget for patients' privacy is used up, and 8 are still planned.
       One chain of 3 entries, certified up to entry 2; head 0123456789abcdef. The leader knows of no more.
 
       month    spent (epsilon)  cap   delta    updates
       2026-11  4.71             6.00  0.00001  3
+      All months together, since 2026-11: epsilon 7.44 (delta 0.00001) in 3 updates, by an odometer that holds at every moment.
+      The policy caps no lifetime.
 
-      study    id                state    spent (epsilon)  cap   delta    updates by month  rounds that still fit
+      month    study    spent on  updates  steps  alone (epsilon)  delta
+      2026-11  study 1  training  2        8      3.76             0.00001
+      2026-11  study 2  training  1        4      2.86             0.00001
+
+      study    id                state    spent (epsilon)  cap   delta    updates by month  rounds that still fit                 at the pace so far
       study 1  0123456789abcdef  over     3.76             6.00  0.00001  2026-11: 2        over
-      study 2  0123456789abcdef  running  2.86             6.00  0.00001  2026-11: 1        1 (then this month's cap is reached)
+      study 2  0123456789abcdef  running  2.86             6.00  0.00001  2026-11: 1        1 (then this month's cap is reached)  no pace known yet
       "
     `)
   })

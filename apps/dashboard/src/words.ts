@@ -1,4 +1,5 @@
 import type { CeremonyPhase, ParticipantView, RoundPhase, StudyView } from "@consilium/node/api/study-view"
+import { countText } from "./format.js"
 
 /** Everyday words for what the log calls by its exact term. Where a term is not known here, the term itself is shown. */
 export interface Wording {
@@ -199,6 +200,31 @@ export const METRICS: readonly {
 
 export const metricNamed = (name: MetricName): (typeof METRICS)[number] =>
   METRICS.find((metric) => metric.name === name) as (typeof METRICS)[number]
+
+/** Whom a privacy budget is about. */
+export const protectedWords = (unit: "patient" | "facility"): string =>
+  unit === "patient"
+    ? "Any one patient of a facility, with all of that patient’s records."
+    : "Any one facility, with all that it contributes."
+
+/** Where the noise of a study comes from. */
+export const noisePlaceWords = (noise: "local" | "sum"): string =>
+  noise === "local"
+    ? "Every facility adds all of it by itself, to every step, before anything leaves."
+    : "Every facility adds a share; the sum that is opened has all of it."
+
+/** How many more rounds a budget has room for. */
+export const roomWords = ({
+  rounds,
+  by,
+}: {
+  readonly rounds: number
+  readonly by: "planned" | "budget"
+}): string => {
+  if (by === "planned")
+    return rounds === 0 ? "all that were planned" : `all ${countText(rounds)} still planned`
+  return rounds === 0 ? "none" : `${countText(rounds)}, then it is used up`
+}
 
 export const GLOSSARY: readonly { readonly word: string; readonly means: string }[] = [
   {

@@ -302,6 +302,10 @@ export const ERROR_TABLE = {
     "An opened sum lies outside what honest facilities can reach.",
     "The attempt is void. If it repeats, one facility sends values beyond the declared range: look at the security events.",
   ),
+  "round/too-many-rows": row(
+    "A facility has more rows than the study's statistics or evaluations are made for.",
+    "Raise `most_rows` in the study, or set `policy.figures: none` at this facility: it then takes part in training alone.",
+  ),
   "round/unexpected": row(
     "A message does not belong to the phase the receiver is in.",
     "Nothing need be done once; if it repeats, the sender is out of step and should be restarted.",
@@ -528,6 +532,10 @@ export const ERROR_TABLE = {
     "A list holds a facility whose privacy ledger does not go on from where it was: what that facility spent before may be forgotten.",
     "Ask that facility's administrator; no list with it is signed until its ledger is whole or was started anew.",
   ),
+  "privacy/too-many-patients": row(
+    "A facility has more training patients than the study's sums are made for.",
+    "Start a study whose privacy.most_patients is at least as many, or let this facility sit out.",
+  ),
   "privacy/unreachable": row(
     "No amount of noise reaches the privacy that was asked for.",
     "Ask for a larger epsilon or delta, fewer steps, or another mechanism.",
@@ -540,6 +548,10 @@ export const ERROR_TABLE = {
   "config/invalid": row(
     "A configuration file has an unknown key, a wrong type or a value out of range.",
     "Correct the keys that the message names; the sample files name every key with its unit.",
+  ),
+  "config/not-available": row(
+    "A configuration asks for something that this version does not have.",
+    "Choose one of those that the message names.",
   ),
   "config/unreadable": row(
     "A configuration file cannot be read.",
@@ -818,6 +830,10 @@ export const ERROR_TABLE = {
   ),
   // command line
   "cli/usage": row("A command was given words it does not know.", "Run the command with --help."),
+  "cli/file-exists": row(
+    "A report was to be written where a file is already.",
+    "Choose another name with --out, or give --force to write over it.",
+  ),
   "cli/not-available": row(
     "A switch asks for a part that this version does not have.",
     "Leave the switch out; CHANGELOG.md says what each version has.",

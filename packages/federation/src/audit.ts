@@ -1,11 +1,14 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { decode, f64Array } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { decodeModel, parameterHash } from "@consilium/learning/model-file"
-import { applyUpdate, type ServerState, startServer } from "@consilium/learning/server-optimiser"
+import { type ServerState, startServer } from "@consilium/learning/server-optimiser"
+import { type Due, dueAfter, firstDue } from "./agenda.js"
 import { GivenHeads } from "./audit-heads.js"
 import { AuditLedgers } from "./audit-ledgers.js"
+import { BUDGET_USED_UP, budgetsEndIt, endReason } from "./budget-end.js"
 import { checkCertificate, checkCosigned, headOfCertificate, sameProposal } from "./cosigned.js"
+import type { EvaluatedRound } from "./figures/evaluation.js"
+import { evaluatedRounds, figuresOf, type OpenedFigures } from "./figures/opened-figures.js"
 import { ROTATION_ASKED } from "./leader-keys.js"
 import { RELEASED, releaseCodec } from "./leader-release.js"
 import { serverOptimiserOf } from "./leader-state.js"
@@ -16,6 +19,7 @@ import {
   envelopeCodec,
   finalHeadDigest,
   type Message,
+  type MessageOf,
   messageCodec,
   type Proposal,
   type RoundSpec,
@@ -23,9 +27,11 @@ import {
   specDigest,
   unpack,
 } from "./messages.js"
-import { initialModel } from "./model.js"
-import { meanOfSum } from "./quantise.js"
+import { initialModel, modelHashOf, modelParameters, moveModel } from "./model.js"
+import { meanUpdate } from "./opened-sum.js"
+import { attemptName, isFigures, type Purpose } from "./purpose.js"
 import { checkSuccession, type Directory, openRoster } from "./roster.js"
+import { baseHash, decodeBase, moveControl, type RoundBase, startControl } from "./round-base.js"
 import {
   isKeyed,
   MAX_VALUES,
@@ -39,7 +45,6 @@ import {
 import { checkStudyAmong } from "./study-tree.js"
 import type { CryptoSuite } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
-import { architectureOf } from "./training.js"
 
 /** What a log is checked against: nothing of it comes from the log. */
 export interface AuditSubject {
@@ -107,13 +112,8 @@ interface Attempt {
   /** The list whose sum may be opened. */
   readonly certified: Proposal | null
   readonly opened: boolean
-  /** The attempt at a round that a ceremony is held for; null in an attempt at a round. */
+  /** The attempt that a ceremony is held for; null in any other. */
   readonly before: Due | null
-}
-
-interface Due {
-  readonly round: number
-  readonly attempt: number
 }
 
 const failure = (seq: number, what: string): ConsiliumError =>
@@ -134,8 +134,13 @@ export class LogAudit {
   #directory: Directory
   #parameters: Float64Array
   #server: ServerState
+  #control: RoundBase["control"]
   /** What may be announced next; null within an attempt and at the end. */
-  #due: Due | null = { round: 1, attempt: 1 }
+  #due: Due | null
+  /** Whether nothing is left but to show the last model. */
+  #finishDue = false
+  /** Statistics and evaluations as they were opened. */
+  readonly #figures: OpenedFigures[] = []
   /** The last epoch that a ceremony was announced for, and the one that a certificate began, with its roster and dealers. */
   #lastEpoch = 0
   #epoch: {
@@ -154,6 +159,8 @@ export class LogAudit {
   readonly #closed = new Map<number, Uint8Array>()
   /** The round of the last decision which model is in use. */
   #released: number | null = null
+  /** Facilities whose own word in the last announced attempt is that their budget holds no further round. */
+  readonly #usedUp = new Set<string>()
 
   /** @throws {ConsiliumError} "identity/bad-roster" if the directory is of another study */
   constructor(subject: AuditSubject) {
@@ -166,8 +173,10 @@ export class LogAudit {
     this.#digest = digest
     this.#head = emptyHead(digest)
     this.#directory = directory
+    this.#due = firstDue(study)
     this.#ledgers = new AuditLedgers(study)
     this.#parameters = initialModel(study)
+    this.#control = startControl(study)
     this.#server = startServer(serverOptimiserOf(study), parameterCount(study))
     this.#given = new GivenHeads(subject, subject.heads ?? [], subject.rosters ?? [])
     this.#given.check(this.#head, directory)
@@ -217,8 +226,14 @@ export class LogAudit {
     }
   }
 
+  /** What an attempt starts from: its model, and for updates the control variate where there is one. */
+  #base(purpose: Purpose): Uint8Array {
+    const control = purpose === "update" ? this.#control : null
+    return baseHash(this.#study, { parameters: this.#parameters, control })
+  }
+
   #model(): Uint8Array {
-    return parameterHash(architectureOf(this.#study), this.#parameters)
+    return modelHashOf(this.#study, this.#parameters)
   }
 
   #check({ header, body }: LogEntry): void {
@@ -261,6 +276,7 @@ export class LogAudit {
     if (!equalBytes(envelope.study, this.#digest) || !equalBytes(envelope.to, this.#directory.leader.id))
       throw failure(seq, `a ${type} was not sent to this study's leader`)
     this.#ledgers.heard(message)
+    if (message.type === "refusal" && message.code === BUDGET_USED_UP) this.#refusedForBudget(actor, message)
     if (message.type !== "final-report" || message.head === null) return
     const head = this.#final?.head
     if (
@@ -280,9 +296,16 @@ export class LogAudit {
     const cohort = this.#attempt.certified.cohort.length
     if (sum.some((value) => Math.abs(value) > cohort * valueBound(study)))
       throw failure(seq, "an opened sum is out of range")
-    const { weights, largestWeight, fractionBits } = study.quantisation
-    const mean = meanOfSum(sum, weights, cohort, largestWeight, fractionBits)
-    const { parameters, state } = applyUpdate(serverOptimiserOf(study), this.#server, this.#parameters, mean)
+    const { purpose, round, model } = this.#attempt.spec
+    if (isFigures(purpose)) {
+      const members = this.#attempt.certified.cohort.map(({ facility }) => facility)
+      this.#figures.push({ purpose, round, model, cohort: members, sum: figuresOf(study, purpose, sum) })
+      this.#attempt = { ...this.#attempt, certified: null, opened: true }
+      return
+    }
+    const mean = meanUpdate(study, sum, cohort)
+    const { parameters, state } = moveModel(study, this.#server, this.#parameters, mean)
+    this.#control = moveControl(study, this.#control, mean, cohort, this.#directory.facilities.length)
     this.#parameters = parameters
     this.#server = state
     this.#attempt = { ...this.#attempt, certified: null, opened: true }
@@ -297,6 +320,17 @@ export class LogAudit {
     if (!equalBytes(model, closed))
       throw failure(seq, `another model is released than the one that round ${round} was closed with`)
     this.#released = round
+  }
+
+  #refusedForBudget(actor: Uint8Array, { round, attempt }: MessageOf<"refusal">): void {
+    const spec = this.#attempt?.before === null ? this.#attempt.spec : null
+    if (spec?.round === round && spec.attempt === attempt) this.#usedUp.add(toHex(actor))
+  }
+
+  /** Whether the study may be finished early: the facilities' own refusals leave too few for any further sum. */
+  #budgetsEnd({ rounds }: MessageOf<"finish">): boolean {
+    const early = this.#attempt === null && this.#final === null && rounds > 0 && rounds === this.#closed.size
+    return early && budgetsEndIt(this.#study, this.#directory, this.#usedUp)
   }
 
   /** The decision that ends the study: what it says is left must be what is left. */
@@ -317,9 +351,17 @@ export class LogAudit {
   }
 
   #checkModel(seq: number, type: string, file: Uint8Array): void {
-    const { parameters } = decodeModel(file)
-    if (!equalBytes(parameterHash(architectureOf(this.#study), parameters), this.#model()))
+    const parameters = modelParameters(this.#study, file)
+    if (!equalBytes(modelHashOf(this.#study, parameters), this.#model()))
       throw failure(seq, `the model of a ${type} is not the one that the opened sums lead to`)
+  }
+
+  #checkBase(seq: number, { spec, model }: MessageOf<"announce">): void {
+    const base = decodeBase(this.#study, spec.purpose, model)
+    if (!equalBytes(modelHashOf(this.#study, base.parameters), this.#model()))
+      throw failure(seq, "the model of a announce is not the one that the opened sums lead to")
+    if (!equalBytes(baseHash(this.#study, base), this.#base(spec.purpose)))
+      throw failure(seq, "the control variate of an announce is not the one that the opened sums lead to")
   }
 
   #said(seq: number, message: Message, previous: Uint8Array): void {
@@ -334,7 +376,7 @@ export class LogAudit {
           return
         }
         this.#announced(seq, message.spec)
-        this.#checkModel(seq, "announce", message.model)
+        this.#checkBase(seq, message)
         return
       case "key-test":
         if (this.#under(seq, message.spec, "keys are tested").before === null)
@@ -383,9 +425,8 @@ export class LogAudit {
       case "void": {
         const { spec, opened, before } = this.#under(seq, message.spec, "void is said")
         if (opened) throw failure(seq, "an attempt is void whose sum was opened")
-        const next = before ?? { round: spec.round, attempt: spec.attempt + 1 }
-        this.#due = spec.attempt < study.attempts ? next : null
         this.#attempt = null
+        this.#due = this.#afterVoid(spec, before)
         return
       }
       case "closed": {
@@ -393,9 +434,9 @@ export class LogAudit {
         if (!opened) throw failure(seq, "a round was closed without an opened sum")
         if (!equalBytes(message.accepted, this.#model()))
           throw failure(seq, "a round was closed with another model than the opened sum leads to")
-        this.#closed.set(spec.round, message.accepted)
-        this.#due = { round: spec.round + 1, attempt: 1 }
+        if (spec.purpose === "update") this.#closed.set(spec.round, message.accepted)
         this.#attempt = null
+        this.#due = this.#after(spec)
         return
       }
       case "roster":
@@ -404,11 +445,12 @@ export class LogAudit {
       case "ledger-known":
         return
       case "finish":
-        if (this.#due?.round !== study.rounds + 1 || message.rounds !== study.rounds)
+        if (!(this.#finishDue && message.rounds === this.#closed.size) && !this.#budgetsEnd(message))
           throw failure(seq, `the study is finished before its ${study.rounds} rounds are closed`)
         this.#checkModel(seq, "finish", message.model)
         if (!shows(message.head)) throw failure(seq, "the final head shown is of another log than this one")
         this.#due = null
+        this.#finishDue = false
         this.#final = { head: this.#before(seq, previous), signers: new Set() }
         return
       case "ended":
@@ -419,23 +461,42 @@ export class LogAudit {
     }
   }
 
+  #evaluated(): readonly EvaluatedRound[] {
+    return evaluatedRounds(this.#study, this.#figures)
+  }
+
+  /** What follows what is done or given up; null and `finishDue` at the end. */
+  #after(done: Pick<Due, "purpose" | "round"> | RoundSpec): Due | null {
+    const next = dueAfter(this.#study, done, this.#evaluated())
+    this.#finishDue = next === null
+    return next
+  }
+
+  /** Figures are given up after their last attempt; without keys or a round's sum a study cannot go on. */
+  #afterVoid({ purpose, round, attempt }: RoundSpec, before: Due | null): Due | null {
+    if (attempt < this.#study.attempts)
+      return before ?? (purpose === "keys" ? null : { purpose, round, attempt: attempt + 1 })
+    return before === null && isFigures(purpose) ? this.#after({ purpose, round }) : null
+  }
+
   #announced(seq: number, spec: RoundSpec): void {
     const due = this.#due
-    const { round, attempt, study, roster, model } = spec
+    const { purpose, round, attempt, study, roster, model } = spec
     if (!equalBytes(study, this.#digest)) throw failure(seq, "a round belongs to another study")
-    if (due === null || due.round > this.#study.rounds || round !== due.round || attempt !== due.attempt)
-      throw failure(seq, `round ${round}, attempt ${attempt} is announced out of turn`)
+    if (purpose !== due?.purpose || round !== due.round || attempt !== due.attempt)
+      throw failure(seq, `${attemptName(spec)} is announced out of turn`)
     if (!equalBytes(roster, this.#directory.digest))
       throw failure(
         seq,
         `a round is announced among another roster than number ${this.#directory.roster.version}`,
       )
-    if (!equalBytes(model, this.#model()))
+    if (!equalBytes(model, this.#base(purpose)))
       throw failure(seq, "a round starts from another model than the one before it led to")
     const epoch = isKeyed(this.#study) ? this.#epoch?.epoch : 0
     if (spec.epoch !== epoch || (this.#epoch !== null && !equalBytes(roster, this.#epoch.roster)))
       throw failure(seq, `a round is announced under the keys of epoch ${spec.epoch}, which are not in use`)
     this.#ledgers.announced()
+    this.#usedUp.clear()
     this.#due = null
     this.#attempt = {
       spec,
@@ -450,7 +511,7 @@ export class LogAudit {
   /** A ceremony comes before an attempt at a round, and is for an epoch that none was held for before. */
   #ceremonyAnnounced(seq: number, spec: RoundSpec): void {
     const due = this.#due
-    if (!isKeyed(this.#study) || due === null || due.round > this.#study.rounds || spec.round !== due.round)
+    if (!isKeyed(this.#study) || spec.round !== due?.round)
       throw failure(seq, `a key ceremony before round ${spec.round} is announced out of turn`)
     if (!equalBytes(spec.study, this.#digest) || !equalBytes(spec.roster, this.#directory.digest))
       throw failure(seq, "a key ceremony is announced for another study or among another roster")
@@ -496,7 +557,7 @@ export class LogAudit {
 
   #changeRoster(seq: number, signed: Uint8Array): void {
     const { suite, authorityKey } = this.#subject
-    if (this.#due?.attempt !== 1 || this.#due.round > this.#study.rounds)
+    if (this.#due?.attempt !== 1)
       throw failure(seq, "the roster is changed at another time than before a round")
     const { directory } = openRoster(suite, authorityKey, signed)
     checkSuccession(this.#directory, directory)
@@ -507,6 +568,12 @@ export class LogAudit {
   #end(seq: number, head: CosignedHead | null, reason: string): void {
     if (this.#stopped !== null && reason !== stopReason(this.#stopped))
       throw failure(seq, "the study ends for another reason than the one it was stopped for")
+    if (
+      this.#stopped === null &&
+      this.#final !== null &&
+      reason !== endReason(this.#study, this.#closed.size, this.#evaluated())
+    )
+      throw failure(seq, `the study ends after ${this.#closed.size} rounds for another reason than theirs`)
     const { suite } = this.#subject
     const signers = this.#final?.signers.size ?? 0
     if (head === null) {

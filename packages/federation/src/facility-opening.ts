@@ -11,7 +11,6 @@ import {
   checkOneSpec,
   checkOwnDigest,
   headOfProposal,
-  isEarlier,
   ownSideOf,
   settingOf,
   smallestCohort,
@@ -45,9 +44,12 @@ import {
 } from "./messages.js"
 import { modelHashOf, modelParameters } from "./model.js"
 import { refuseStudy } from "./policy.js"
-import { checkRedone } from "./redo.js"
+import { isPrivate } from "./privacy-plan.js"
+import { isEarlier, isFigures, subjectOf } from "./purpose.js"
+import { checkRedone, checkSameCohort } from "./redo.js"
 import { openingThreshold, studyDigest } from "./study.js"
 import { sealBetween } from "./suite.js"
+import { isNoiseOnSum } from "./sum-noise.js"
 import { facilitySchemeOf } from "./sums/facility/schemes.js"
 import { protectionOf, schemeOf } from "./sums/protections.js"
 
@@ -60,7 +62,7 @@ export const onPropose = (
 ): FacilityStep => {
   const { proposal } = message
   checkOneSpec(state, proposal.spec)
-  if (proposal.spec.purpose === "update" && isEarlier(proposal.spec, state.memory.last))
+  if (proposal.spec.purpose !== "keys" && isEarlier(proposal.spec, state.memory.last))
     throw new ConsiliumError("round/stale", "A list to be certified is of an attempt that is over.")
   const grown = withHead(state, headOfProposal(proposal))
   if (!("attempt" in grown) || !equalBytes(grown.attempt.digest, specDigest(proposal.spec)))
@@ -105,8 +107,12 @@ const accept = (
   if (proposal.cohort.some(({ facility }) => equalBytes(facility, context.me.id)))
     checkOwnDigest(context, "mine" in state ? state.mine : null, listed)
   const facilities = proposal.cohort.map((member) => member.facility)
-  if (spec.purpose === "update")
-    checkRedone(state.memory.opened, proposal.spec.model, facilities, smallestCohort(context))
+  if (spec.purpose !== "keys") {
+    const { opened } = state.memory
+    const shares = isNoiseOnSum(context.study) || (isFigures(spec.purpose) && isPrivate(context.study))
+    if (shares) checkSameCohort(opened, subjectOf(spec), facilities)
+    else checkRedone(opened, subjectOf(spec), facilities, smallestCohort(context))
+  }
   return {
     phase: "signed",
     memory: withLedgersSeen(withOpened(state, proposal).memory, proposal.cohort, listed),

@@ -22,6 +22,7 @@ import {
   submissionDigest,
   submissionMessage,
 } from "./messages.js"
+import { attemptName, subjectOf } from "./purpose.js"
 import { difference } from "./redo.js"
 import type { Participant } from "./roster.js"
 import { checkLedgerNamed } from "./submissions.js"
@@ -64,7 +65,8 @@ export const withOpened = <S extends FacilityState>(state: S, { spec, cohort }: 
   // a ceremony opens no update
   if (spec.purpose === "keys") return state
   const facilities = cohort.map((member) => member.facility)
-  const { round, attempt, model } = spec
+  const { round, attempt } = spec
+  const model = subjectOf(spec)
   const { opened } = state.memory
   const known = opened.some(
     (past) => equalBytes(past.model, model) && difference(past.facilities, facilities) === 0,
@@ -74,7 +76,11 @@ export const withOpened = <S extends FacilityState>(state: S, { spec, cohort }: 
 }
 
 /** What a facility remembers once no round can follow: its integers and their secret are needed no more. */
-export const withoutUpdate = (memory: Memory): Memory => ({ ...memory, trained: null })
+export const withoutUpdate = (memory: Memory): Memory => ({
+  ...memory,
+  trained: null,
+  counted: null,
+})
 
 /** The memory of a facility whose epoch is over, and the effects of that. */
 export const withoutKeys = (
@@ -109,13 +115,9 @@ export const checkOneSpec = (state: FacilityState, spec: RoundSpec): void => {
   if (same && !equalBytes(attempt.digest, specDigest(spec)))
     throw new ConsiliumError(
       "round/equivocation",
-      `The leader gave ${purpose === "keys" ? `the key ceremony of epoch ${epoch}` : `round ${round}, attempt ${number}`} a second specification.`,
+      `The leader gave ${purpose === "keys" ? `the key ceremony of epoch ${epoch}` : attemptName(attempt.spec)} a second specification.`,
     )
 }
-
-/** Whether one attempt comes before another. */
-export const isEarlier = (a: Memory["last"], b: Memory["last"]): boolean =>
-  a.round < b.round || (a.round === b.round && a.attempt < b.attempt)
 
 export const checkedSubmissions = (
   context: FacilityContext,

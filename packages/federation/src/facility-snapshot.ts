@@ -1,6 +1,7 @@
 import {
   bool,
   decode,
+  type Encoded,
   encode,
   fixedBytes,
   i32Array,
@@ -15,9 +16,10 @@ import {
 } from "@consilium/base/encoding"
 import type { Digest } from "@consilium/base/hash"
 import { SecretKey } from "@consilium/base/random"
-import type { FacilityContext, FacilityState } from "./facility-state.js"
+import type { FacilityContext, FacilityState, Made } from "./facility-state.js"
 import { ledgerHeadCodec } from "./ledger-chain.js"
 import { listOfWitness, witnessCodec, witnessOfList } from "./ledger-witness.js"
+import { purposeCodec } from "./purpose.js"
 import { type Directory, MAX_PARTICIPANTS } from "./roster.js"
 import { MAX_VALUES } from "./study.js"
 import { epochKeysCodec, restoredKeys, storedKeys } from "./sums/facility/epoch-keys.js"
@@ -29,37 +31,56 @@ const openedCodec = record({
   facilities: list(fixedBytes(16), MAX_PARTICIPANTS),
 })
 
+const madeCodec = record({
+  model: fixedBytes(32),
+  values: i32Array(MAX_VALUES),
+  secret: fixedBytes(32),
+  charged: bool,
+  ledger: nullable(ledgerHeadCodec),
+})
+
 const snapshotCodec = record({
   head: nullable(record({ seq: u53, hash: fixedBytes(32) })),
   opened: list(openedCodec, 1 << 20),
-  trained: nullable(
-    record({
-      model: fixedBytes(32),
-      values: i32Array(MAX_VALUES),
-      secret: fixedBytes(32),
-      charged: bool,
-      ledger: nullable(ledgerHeadCodec),
-    }),
-  ),
+  trained: nullable(madeCodec),
+  counted: nullable(madeCodec),
   charges: u32,
+  figures: record({ statistics: u32, evaluations: u32 }),
   asked: nullable(fixedBytes(32)),
   witness: witnessCodec,
-  last: record({ round: u32, attempt: u16 }),
+  last: record({ purpose: purposeCodec, round: u32, attempt: u16 }),
   keys: nullable(epochKeysCodec),
   lastEpoch: u32,
   approval: oneOf("none", "approved", "denied"),
   phase: variant({ idle: record({}), ended: record({ signature: nullable(fixedBytes(64)) }) }),
 })
 
+const stored = (made: Made): Encoded<typeof madeCodec> => ({ ...made, secret: made.secret.expose() })
+
 /** What a facility needs to go on between rounds, without the directory; null within a round. It holds secrets: seal it. */
 export const encodeFacility = (state: FacilityState): Uint8Array | null => {
   if (state.phase !== "idle" && state.phase !== "ended") return null
-  const { head, opened, trained, charges, asked, witness, last, keys, lastEpoch, approval } = state.memory
+  const {
+    head,
+    opened,
+    trained,
+    counted,
+    charges,
+    figures,
+    asked,
+    witness,
+    last,
+    keys,
+    lastEpoch,
+    approval,
+  } = state.memory
   return encode(snapshotCodec, {
     head,
     opened,
-    trained: trained && { ...trained, secret: trained.secret.expose() },
+    trained: trained && stored(trained),
+    counted: counted && stored(counted),
     charges,
+    figures,
     asked,
     witness: listOfWitness(witness),
     last,
@@ -76,7 +97,7 @@ export const decodeFacility = (
   { study, me }: Pick<FacilityContext, "study" | "me">,
   directory: Directory,
 ): FacilityState => {
-  const { head, trained, witness, keys, phase, ...rest } = decode(snapshotCodec, snapshot)
+  const { head, trained, counted, witness, keys, phase, ...rest } = decode(snapshotCodec, snapshot)
   const memory = {
     ...rest,
     directory,
@@ -84,6 +105,7 @@ export const decodeFacility = (
     keys: keys && restoredKeys(study, directory, me.id, keys),
     head: head && { seq: head.seq, hash: head.hash as Digest },
     trained: trained && { ...trained, secret: new SecretKey(trained.secret) },
+    counted: counted && { ...counted, secret: new SecretKey(counted.secret) },
   }
   return phase.type === "idle"
     ? { phase: "idle", memory }

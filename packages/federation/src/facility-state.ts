@@ -13,10 +13,13 @@ import type {
   SignedSubmission,
 } from "./messages.js"
 import type { LocalPolicy, Preparation } from "./policy.js"
+import type { FiguresGiven } from "./privacy-plan.js"
+import type { Place } from "./purpose.js"
 import type { OpenedCohort } from "./redo.js"
 import type { Refused } from "./refused.js"
 import type { SubgroupReport } from "./reporting.js"
 import type { Directory, Participant } from "./roster.js"
+import type { RoundBase } from "./round-base.js"
 import type { Study } from "./study.js"
 import type { CryptoSuite, OwnKeys } from "./suite.js"
 import type { EpochKeys } from "./sums/facility/epoch-keys.js"
@@ -36,6 +39,18 @@ export interface FacilityContext {
   readonly preparation?: Preparation
 }
 
+/** What a facility has made for an attempt: the numbers that it protects. */
+export interface Made {
+  /** What they are about: the model that was trained from, or figures with a model. */
+  readonly model: Uint8Array
+  readonly values: Int32Array
+  readonly secret: SecretKey
+  /** Whether they are in the privacy ledger: they are from the first time they are sent. */
+  readonly charged: boolean
+  /** The ledger's head with their charge. */
+  readonly ledger: LedgerHead | null
+}
+
 /** What outlives an attempt. */
 export interface Memory {
   /** Who is enrolled now. */
@@ -44,22 +59,18 @@ export interface Memory {
   readonly head: LogHead | null
   readonly opened: readonly OpenedCohort[]
   /** The integers protected for the model that is under way; protected again if its round is redone. */
-  readonly trained: {
-    readonly model: Uint8Array
-    readonly values: Int32Array
-    readonly secret: SecretKey
-    /** Whether they are in the privacy ledger: they are from the first time they are sent. */
-    readonly charged: boolean
-    /** The ledger's head with their charge. */
-    readonly ledger: LedgerHead | null
-  } | null
+  readonly trained: Made | null
+  /** The same of figures. */
+  readonly counted: Made | null
   /** Noisy updates that this study was charged for. */
   readonly charges: number
+  /** Parts in noisy figures that it was charged for. */
+  readonly figures: FiguresGiven
   /** What the leader was last asked for its knowledge of this facility's ledger with. */
   readonly asked: Uint8Array | null
   /** What was seen of the privacy ledgers of others. */
   readonly witness: Witness
-  readonly last: { readonly round: number; readonly attempt: number }
+  readonly last: Place
   /** What this facility holds of the key epoch under way; null before the first, and where it was left out. */
   readonly keys: EpochKeys | null
   /** The last epoch that a ceremony was announced for. */
@@ -71,6 +82,8 @@ export interface Memory {
 export interface Attempt {
   readonly spec: RoundSpec
   readonly digest: Uint8Array
+  /** Parameter hash of the model, where what the spec names is more than a model. */
+  readonly parameters?: Uint8Array
 }
 
 /** Sealed parts that other facilities dealt to this one, by dealer. */
@@ -95,7 +108,7 @@ export interface Training {
   readonly attempt: Attempt
   readonly received: Received
   /** The model to train, while a person here is asked whether to. */
-  readonly asking: Float64Array | null
+  readonly asking: RoundBase | null
 }
 export interface Submitted {
   readonly phase: "submitted"
@@ -219,6 +232,17 @@ export type FacilityEffect =
       readonly spec: RoundSpec
       readonly digest: Uint8Array
       readonly parameters: Float64Array
+      /** The common control variate; null where steps are not corrected. */
+      readonly control: Float64Array | null
+    }
+  /** The round from this base was closed with this facility's update in its sum. */
+  | { readonly type: "counted"; readonly base: Uint8Array }
+  /** Figures are to be made: statistics of the training rows, or how the model does on those held out. `trained` answers. */
+  | {
+      readonly type: "count"
+      readonly spec: RoundSpec
+      readonly digest: Uint8Array
+      readonly parameters: Float64Array
     }
   | { readonly type: "measure"; readonly spec: Uint8Array; readonly parameters: Float64Array }
   | {
@@ -234,7 +258,7 @@ export type FacilityEffect =
   /** Keys of a past epoch are gone from memory: nothing may keep them. */
   | { readonly type: "forget-keys"; readonly epoch: number }
   /** What was trained waits for a place in the privacy ledger; `entered` answers. */
-  | { readonly type: "enter"; readonly digest: Uint8Array }
+  | { readonly type: "enter"; readonly digest: Uint8Array; readonly purpose: RoundSpec["purpose"] }
   /** Heads of this facility's own ledger that others hold: it must contain them. An answer to what was asked has its nonce. */
   | {
       readonly type: "ledger-shown"

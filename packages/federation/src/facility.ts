@@ -5,14 +5,16 @@ import { sha256 } from "@consilium/base/hash"
 import type { SecretKey } from "@consilium/base/random"
 import { chargeFor, ledgerEntryOf } from "./charge.js"
 import { checkCertificate, checkCosigned } from "./cosigned.js"
+import { isCounted } from "./counted.js"
+import { checkFiguresDue, refuseFigures } from "./facility-figures.js"
 import { checkCeremony, checkEpoch, onKeyTest, refuseKeys } from "./facility-keys.js"
 import { onAskLedger, onLedgerKnown } from "./facility-ledger.js"
+import { madeFor, withCharge, withMade, withoutMade } from "./facility-made.js"
 import { onCandidate, onCertificate, onFinish, onPropose } from "./facility-opening.js"
 import {
   checkOneSpec,
   dealingStream,
   headOfProposal,
-  isEarlier,
   isOpened,
   ownSideOf,
   settingOf,
@@ -36,6 +38,7 @@ import type {
 } from "./facility-state.js"
 import { type LedgerPlace, ledgerHeadAfter } from "./ledger-chain.js"
 import { withSeenElsewhere } from "./ledger-witness.js"
+import { isCorrected } from "./local-strategy.js"
 import { emptyHead } from "./log.js"
 import {
   type CosignedHead,
@@ -43,16 +46,19 @@ import {
   type Message,
   type MessageOf,
   messageCodec,
+  type RoundSpec,
   type Submission,
   specDigest,
   submissionDigest,
   submissionMessage,
 } from "./messages.js"
-import { modelHashOf, modelParameters } from "./model.js"
+import { modelHashOf } from "./model.js"
 import { type Refusal, refusePrivacy, refuseStudy, refuseTime } from "./policy.js"
-import { isPrivate } from "./privacy-plan.js"
+import { isPrivate, NO_FIGURES } from "./privacy-plan.js"
+import { attemptName, isEarlier, isFigures, NOTHING_YET, subjectOf } from "./purpose.js"
 import { checkSuccession, openRoster } from "./roster.js"
-import { isKeyed, studyDigest } from "./study.js"
+import { baseHash, decodeBase, type RoundBase } from "./round-base.js"
+import { isKeyed, studyDigest, valueCount } from "./study.js"
 import { readByLeader } from "./study-tree.js"
 import { facilitySchemeOf } from "./sums/facility/schemes.js"
 
@@ -63,10 +69,12 @@ export const startFacility = (context: FacilityContext): FacilityState => ({
     head: context.directory.roster.version === 1 ? emptyHead(studyDigest(context.study)) : null,
     opened: [],
     trained: null,
+    counted: null,
     charges: 0,
+    figures: NO_FIGURES,
     asked: null,
     witness: new Map(),
-    last: { round: 0, attempt: 0 },
+    last: NOTHING_YET,
     keys: null,
     lastEpoch: 0,
     approval: "none",
@@ -169,7 +177,7 @@ const onMessage = (
     case "void":
       return onVoid(state, message)
     case "closed":
-      return onClosed(state, message)
+      return onClosed(context, state, message)
     case "finish":
       return onFinish(context, state, message)
     case "roster":
@@ -261,7 +269,7 @@ const onAnnounce = (
   else if (!isEarlier(memory.last, spec))
     throw new ConsiliumError(
       "round/stale",
-      `Round ${spec.round}, attempt ${spec.attempt} was announced after round ${memory.last.round}, attempt ${memory.last.attempt}.`,
+      `The leader announced ${attemptName(spec)} after ${attemptName(memory.last)}.`,
     )
   const { rounds, attempts } = context.study
   const wrongEpoch = !isKeyed(context.study) && spec.epoch !== 0
@@ -276,17 +284,19 @@ const onAnnounce = (
       `Round ${spec.round} was announced among another roster than number ${context.directory.roster.version}.`,
     )
   if (!ceremony) checkEpoch(spec, memory.lastEpoch)
-  const { round, attempt: number } = spec
+  checkFiguresDue(context, spec)
+  const { purpose, round, attempt: number } = spec
   // an attempt that is over is not taken up again, whether it was one at a round or at its ceremony
   const past: Memory = ceremony
     ? { ...memory, lastEpoch: spec.epoch }
-    : { ...memory, last: { round, attempt: number } }
+    : { ...withoutFigures(memory, spec), last: { purpose, round, attempt: number } }
   const refusal =
     refuseStudy(context.policy, context.study) ??
     refuseTree(context) ??
     refuseTime(context.policy, at) ??
     (memory.approval === "denied" ? DENIED : null) ??
-    (ceremony ? null : (refuseNoise(context, memory, spec.model) ?? refuseKeys(context, memory, spec, at)))
+    refuseFigures(context, spec) ??
+    (ceremony ? null : (refuseNoise(context, memory, spec) ?? refuseKeys(context, memory, spec, at)))
   if (refusal)
     return {
       state: { phase: "idle", memory: past },
@@ -295,37 +305,54 @@ const onAnnounce = (
         toLeader(context, { type: "refusal", round, attempt: number, ...refusal }),
       ],
     }
-  const attempt: Attempt = { spec, digest: specDigest(spec) }
+  const base = ceremony ? null : announcedBase(context, message)
+  const attempt: Attempt = {
+    spec,
+    digest: specDigest(spec),
+    ...(base === null || base.control === null
+      ? {}
+      : { parameters: modelHashOf(context.study, base.parameters) }),
+  }
   const training: Training = { phase: "training", memory: past, attempt, received: new Map(), asking: null }
-  if (ceremony)
+  if (base === null)
     return {
       state: training,
       effects: [{ type: "draw-secret", digest: attempt.digest, epoch: spec.epoch }],
     }
-  const parameters = modelParameters(context.study, message.model)
-  if (!equalBytes(modelHashOf(context.study, parameters), spec.model))
-    throw new ConsiliumError(
-      "round/wrong-model",
-      `The model of round ${spec.round} is not the announced one.`,
-    )
-  const { trained } = memory
-  if (trained !== null && equalBytes(trained.model, spec.model))
-    return submitOrEnter(context, training, trained.values, trained.secret)
-  if (isOpened(memory, spec.model, context.me))
+  const made = madeFor(memory, spec)
+  if (made !== null) return submitOrEnter(context, training, made.values, made.secret)
+  if (isOpened(memory, subjectOf(spec), context.me))
     throw new ConsiliumError(
       "cohort/differencing",
-      `Round ${spec.round} starts from a model whose sum with this facility counts as opened; other integers beside it would show their difference.`,
+      `A sum with this facility counts as opened for the model of ${attemptName(spec)}; other integers beside it would show their difference.`,
     )
   if (context.policy.approval === "ask" && memory.approval === "none") {
     const { name } = context.study
     const detail = `The study ${name} asks to train on this facility's records; its policy wants a person to allow it.`
     return {
-      state: { ...training, asking: parameters },
+      state: { ...training, asking: base },
       effects: [{ type: "record", event: "approval-wanted", detail }],
     }
   }
-  return { state: training, effects: [{ type: "train", spec, digest: attempt.digest, parameters }] }
+  return { state: training, effects: [workFor(attempt, base)] }
 }
+
+/** What an announcement says that its attempt starts from; it must be what its spec names. */
+const announcedBase = ({ study }: FacilityContext, { spec, model }: MessageOf<"announce">): RoundBase => {
+  const base = decodeBase(study, spec.purpose, model)
+  if (equalBytes(baseHash(study, base), spec.model)) return base
+  throw new ConsiliumError("round/wrong-model", `The model of round ${spec.round} is not the announced one.`)
+}
+
+/** The numbers that an attempt wants are to be made. */
+const workFor = ({ spec, digest }: Attempt, { parameters, control }: RoundBase): FacilityEffect =>
+  isFigures(spec.purpose)
+    ? { type: "count", spec, digest, parameters }
+    : { type: "train", spec, digest, parameters, control }
+
+/** A memory that keeps no figures of a round that is past: they were given up. */
+const withoutFigures = (memory: Memory, { purpose }: RoundSpec): Memory =>
+  purpose === "update" ? withoutMade(memory, "evaluation") : memory
 
 /** Why no update may be sent in a tree in which the leader would read it alone, or null. */
 const refuseTree = ({ study, directory }: FacilityContext): Refusal | null => {
@@ -338,11 +365,11 @@ const refuseTree = ({ study, directory }: FacilityContext): Refusal | null => {
 }
 
 /** Why no update may be sent with the noise that it would cost, or null. Integers that were charged may be sent again. */
-const refuseNoise = (context: FacilityContext, memory: Memory, model: Uint8Array): Refusal | null => {
+const refuseNoise = (context: FacilityContext, memory: Memory, spec: RoundSpec): Refusal | null => {
   const { policy, study, preparation = "own-statistics" } = context
-  const { trained, charges } = memory
-  if (trained?.charged && equalBytes(trained.model, model)) return null
-  return refusePrivacy(policy, study, { rounds: charges, preparation })
+  const { charges: rounds, figures } = memory
+  if (madeFor(memory, spec)?.charged) return null
+  return refusePrivacy(policy, study, { rounds, figures, next: spec.purpose, preparation })
 }
 
 const DENIED: Refusal = {
@@ -368,14 +395,12 @@ const onDecision = (
   if (!approved)
     return {
       state: { phase: "idle", memory },
-      effects: [record, toLeader(context, { type: "refusal", ...memory.last, ...DENIED })],
+      effects: [record, toLeader(context, { type: "refusal", ...refusedOf(memory), ...DENIED })],
     }
-  const { spec, digest } = attempt
-  return {
-    state: { ...state, memory, asking: null },
-    effects: [record, { type: "train", spec, digest, parameters: asking }],
-  }
+  return { state: { ...state, memory, asking: null }, effects: [record, workFor(attempt, asking)] }
 }
+
+const refusedOf = ({ last: { round, attempt } }: Memory) => ({ round, attempt })
 
 const onTrained = (
   context: FacilityContext,
@@ -384,10 +409,12 @@ const onTrained = (
 ): FacilityStep => {
   const { values, secret } = event
   if ("attempt" in state && equalBytes(state.attempt.digest, event.spec)) {
-    const memory: Memory = {
-      ...state.memory,
-      trained: { model: state.attempt.spec.model, values, secret, charged: false, ledger: null },
-    }
+    const memory = withMade(state.memory, state.attempt.spec, {
+      values,
+      secret,
+      charged: false,
+      ledger: null,
+    })
     if (state.phase === "training") return submitOrEnter(context, { ...state, memory }, values, secret)
     // too late for this attempt: kept for the next one at the same model
     return { state: { ...state, memory }, effects: [] }
@@ -419,8 +446,8 @@ const submitOrEnter = (
   values: Int32Array,
   secret: SecretKey,
 ): FacilityStep =>
-  isPrivate(context.study) && state.memory.trained?.charged !== true
-    ? { state, effects: [{ type: "enter", digest: state.attempt.digest }] }
+  isPrivate(context.study) && madeFor(state.memory, state.attempt.spec)?.charged !== true
+    ? { state, effects: [{ type: "enter", digest: state.attempt.digest, purpose: state.attempt.spec.purpose }] }
     : submit(context, state, values, secret, null)
 
 const onEntered = (
@@ -428,15 +455,12 @@ const onEntered = (
   state: FacilityState,
   { spec, place }: Extract<FacilityEvent, { type: "entered" }>,
 ): FacilityStep => {
-  const { trained } = state.memory
-  const due =
-    state.phase === "training" &&
-    equalBytes(state.attempt.digest, spec) &&
-    trained !== null &&
-    !trained.charged &&
-    equalBytes(trained.model, state.attempt.spec.model)
+  const waits = state.phase === "training" && equalBytes(state.attempt.digest, spec)
+  const made = waits ? madeFor(state.memory, state.attempt.spec) : null
   // a place that is not used stays free
-  return due ? submit(context, state, trained.values, trained.secret, place) : { state, effects: [] }
+  return waits && made !== null && !made.charged
+    ? submit(context, state, made.values, made.secret, place)
+    : { state, effects: [] }
 }
 
 /** Protects the integers and sends them: to the parent, to the recipients, or both, and says what was sent. */
@@ -449,14 +473,16 @@ const submit = (
 ): FacilityStep => {
   const { study } = context
   const { attempt, memory } = state
-  const charges = memory.charges + (place === null ? 0 : 1)
-  const charge = place === null || !isPrivate(study) ? null : chargeFor(study, attempt.spec, charges, place)
+  const { charges, figures } = place === null ? memory : withCharge(memory, attempt.spec.purpose)
+  const charge =
+    place === null || !isPrivate(study) ? null : chargeFor(study, attempt.spec, charges, figures, place)
   const ledger =
     charge === null
-      ? (memory.trained?.ledger ?? null)
+      ? (madeFor(memory, attempt.spec)?.ledger ?? null)
       : ledgerHeadAfter(ledgerEntryOf(attempt.spec.study, charge))
-  const trained = { model: attempt.spec.model, values, secret, charged: isPrivate(study), ledger }
-  const sent = send(context, { ...state, memory: { ...memory, trained, charges } }, values, secret, ledger)
+  const made = { values, secret, charged: isPrivate(study), ledger }
+  const kept = { ...withMade(memory, attempt.spec, made), charges, figures }
+  const sent = send(context, { ...state, memory: kept }, values, secret, ledger)
   return {
     ...sent,
     effects: [...(charge === null ? [] : [{ type: "charge", charge } as const]), ...sent.effects],
@@ -473,11 +499,12 @@ const send = (
 ): FacilityStep => {
   const { study, me, directory } = context
   const { attempt, memory } = state
-  const { purpose, epoch, round, attempt: number } = attempt.spec
+  const { purpose, epoch } = attempt.spec
+  const whole = purpose === "keys" ? values : paddedTo(values, valueCount(study))
   const { payload, parts, own, epochKeys } = facilitySchemeOf(study, attempt.spec).protect(
     settingOf(context, attempt),
     ownSideOf(context, memory),
-    values,
+    whole,
     dealingStream(context, attempt, secret),
   )
   const submission: Submission = {
@@ -496,15 +523,15 @@ const send = (
       memory: { ...memory, keys: epochKeys },
       attempt,
       received: state.received,
-      mine: { values, secret, submission: signed, own },
+      mine: { values: whole, secret, submission: signed, own },
     },
     effects: [
       purpose === "keys"
         ? { type: "record", event: "key-dealt", detail: `epoch ${epoch}, ${digest}` }
         : {
             type: "record",
-            event: "update-submitted",
-            detail: `round ${round}, attempt ${number}, ${study.protection}, ${digest}`,
+            event: isFigures(purpose) ? "figures-submitted" : "update-submitted",
+            detail: `${attemptName(attempt.spec)}, ${study.protection}, ${digest}`,
           },
       ...parts.map(
         ({ recipient, sealed }): FacilityEffect => ({
@@ -518,6 +545,13 @@ const send = (
         : { type: "send", to: parent, message: { type: "update", submission: signed, payload } },
     ],
   }
+}
+
+const paddedTo = (values: Int32Array, length: number): Int32Array => {
+  if (values.length === length) return values
+  const out = new Int32Array(length)
+  out.set(values)
+  return out
 }
 
 /** Deals a key from the secret that was drawn for the ceremony under way. */
@@ -534,28 +568,41 @@ const onDrawn = (
 
 const onVoid = (state: FacilityState, message: MessageOf<"void">): FacilityStep => {
   if (!("attempt" in state) || !equalBytes(state.attempt.digest, message.spec)) return { state, effects: [] }
-  const { round, attempt } = state.attempt.spec
   return {
     state: { phase: "idle", memory: state.memory },
     effects: [
       {
         type: "record",
         event: "attempt-void",
-        detail: `round ${round}, attempt ${attempt}: ${message.reason}`,
+        detail: `${attemptName(state.attempt.spec)}: ${message.reason}`,
       },
     ],
   }
 }
 
-const onClosed = (state: FacilityState, message: MessageOf<"closed">): FacilityStep => {
+const onClosed = (
+  context: FacilityContext,
+  state: FacilityState,
+  message: MessageOf<"closed">,
+): FacilityStep => {
   if (!("attempt" in state) || !equalBytes(state.attempt.digest, message.spec)) return { state, effects: [] }
-  const { round, model } = state.attempt.spec
+  const { purpose, round, model } = state.attempt.spec
+  if (isFigures(purpose))
+    return {
+      state: { phase: "idle", memory: withoutMade(state.memory, purpose) },
+      effects: [
+        { type: "record", event: "figures-opened", detail: attemptName(state.attempt.spec) },
+        { type: "forget-secret", round },
+      ],
+    }
   // a round that left the model as it was may be redone: its integers and its secret are still needed
-  const redoable = equalBytes(message.accepted, model)
+  const redoable = equalBytes(message.accepted, state.attempt.parameters ?? model)
+  const counted = isCorrected(context.study) && isCounted(state, context.me)
   return {
     state: { phase: "idle", memory: redoable ? state.memory : { ...state.memory, trained: null } },
     effects: [
       { type: "record", event: "round-closed", detail: `round ${round}, model ${toHex(message.accepted)}` },
+      ...(counted ? [{ type: "counted", base: model } as const] : []),
       ...(redoable ? [] : [{ type: "forget-secret", round } as const]),
     ],
   }

@@ -12,6 +12,7 @@ import {
   specDigest,
   type Traffic,
 } from "./messages.js"
+import { attemptName, isEarlier, NOTHING_YET, type Place } from "./purpose.js"
 import type { Refused } from "./refused.js"
 import { checkSuccession, type Directory, openRoster, type Participant } from "./roster.js"
 import { type Study, studyDigest } from "./study.js"
@@ -31,7 +32,7 @@ export interface FogContext {
 interface Idle {
   readonly phase: "idle"
   readonly directory: Directory
-  readonly last: { readonly round: number; readonly attempt: number }
+  readonly last: Place
   readonly traffic: Traffic
 }
 interface Collecting {
@@ -84,7 +85,7 @@ interface Step {
 export const startFog = ({ directory }: FogContext): FogState => ({
   phase: "idle",
   directory,
-  last: { round: 0, attempt: 0 },
+  last: NOTHING_YET,
   traffic: noTraffic,
 })
 
@@ -152,15 +153,14 @@ const onRoster = (context: FogContext, state: FogState, message: MessageOf<"rost
   }
 }
 
-const timerName = (spec: RoundSpec): string => `collect/${spec.round}/${spec.attempt}`
+const timerName = ({ purpose, round, attempt }: RoundSpec): string => `collect/${purpose}/${round}/${attempt}`
 
 const onAnnounce = (context: FogContext, state: FogState, message: MessageOf<"announce">): Step => {
   const { spec, members } = message
   const last = state.phase === "idle" ? state.last : state.spec
   // a ceremony brings nothing to add, and its shares only pass through
   if (spec.purpose === "keys") return { state, effects: [] }
-  if (spec.round < last.round || (spec.round === last.round && spec.attempt <= last.attempt))
-    return { state, effects: [] }
+  if (!isEarlier(last, spec)) return { state, effects: [] }
   if (!equalBytes(spec.study, studyDigest(context.study))) return { state, effects: [] }
   const digest = specDigest(spec)
   const { traffic, directory } = state
@@ -264,7 +264,7 @@ const forward = (context: FogContext, state: Collecting): Step => {
       {
         type: "record",
         event: "region-summed",
-        detail: `round ${spec.round}, attempt ${spec.attempt}, ${updates.size} facilities`,
+        detail: `${attemptName(spec)}, ${updates.size} facilities`,
       },
       ...effects,
     ],

@@ -1,30 +1,21 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { encode, f64Array } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { milliseconds } from "@consilium/base/units"
-import { parameterHash } from "@consilium/learning/model-file"
-import { applyUpdate } from "@consilium/learning/server-optimiser"
-import {
-  type Finishing,
-  type LeaderState,
-  type Opening,
-  type Progress,
-  serverOptimiserOf,
-  type Validating,
-} from "./leader-state.js"
-import { announce, answered, settingOf, sortedValues, type Turn, voidAttempt } from "./leader-turn.js"
+import { endReason } from "./budget-end.js"
+import { evaluatedRounds } from "./figures/opened-figures.js"
+import { keepFigures } from "./leader-figures.js"
+import type { Finishing, LeaderState, Opening, Progress, Validating } from "./leader-state.js"
+import { answered, goOn, settingOf, sortedValues, type Turn, voidAttempt } from "./leader-turn.js"
 import type { LogHead } from "./log.js"
 import { addTraffic, type CosignedHead, finalHeadDigest, type MessageOf, noTraffic } from "./messages.js"
-import { modelFile } from "./model.js"
-import { meanOfSum } from "./quantise.js"
+import { modelFile, modelHashOf, moveModel } from "./model.js"
+import { meanUpdate } from "./opened-sum.js"
+import { isFigures } from "./purpose.js"
 import type { Participant } from "./roster.js"
+import { moveControl } from "./round-base.js"
 import { MAX_VALUES, quorum, studyDigest, valueBound } from "./study.js"
 import { openBetween } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
-import { architectureOf } from "./training.js"
-
-/** Names the one timer that belongs to no attempt. */
-export const FINISH_TIMER = "finishing"
 
 // opening, applied
 
@@ -57,7 +48,8 @@ export const openSum = (turn: Turn, state: Opening): LeaderState => {
     const opening = state.partials.get(toHex(id))
     return opening === undefined ? [] : [{ facility: id, opening }]
   })
-  let candidate: { readonly parameters: Float64Array; readonly state: Progress["server"] }
+  const { purpose } = attempt.spec
+  let candidate: Pick<Progress, "parameters" | "server" | "control"> | null = null
   let sum: Float64Array
   try {
     const request = { cohort: proposal.cohort.map(({ facility }) => facility), openers: state.openers }
@@ -68,9 +60,17 @@ export const openSum = (turn: Turn, state: Opening): LeaderState => {
       partials,
     )
     checkRange(turn, sum, proposal.cohort.length)
-    const { weights, largestWeight, fractionBits } = study.quantisation
-    const mean = meanOfSum(sum, weights, proposal.cohort.length, largestWeight, fractionBits)
-    candidate = applyUpdate(serverOptimiserOf(study), state.progress.server, state.progress.parameters, mean)
+    if (!isFigures(purpose)) {
+      const { server, parameters, control } = state.progress
+      const cohort = proposal.cohort.length
+      const mean = meanUpdate(study, sum, cohort)
+      const moved = moveModel(study, server, parameters, mean)
+      candidate = {
+        parameters: moved.parameters,
+        server: moved.state,
+        control: moveControl(study, control, mean, cohort, directory.facilities.length),
+      }
+    }
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error
     return voidAttempt(turn, attempt, `${error.code}: ${error.message}`)
@@ -83,7 +83,9 @@ export const openSum = (turn: Turn, state: Opening): LeaderState => {
       sum.map((v) => v + 0),
     ),
   )
-  turn.progress = { ...turn.progress, parameters: candidate.parameters, server: candidate.state }
+  if (isFigures(purpose)) return keepFigures(turn, state, purpose, sum)
+  if (candidate === null) throw new Error("An update was opened and no model came of it.")
+  turn.progress = { ...turn.progress, ...candidate }
   turn.say({
     type: "candidate",
     spec: attempt.digest,
@@ -95,7 +97,7 @@ export const openSum = (turn: Turn, state: Opening): LeaderState => {
     progress: turn.progress,
     attempt,
     proposal,
-    accepted: parameterHash(architectureOf(study), candidate.parameters),
+    accepted: modelHashOf(study, candidate.parameters),
     reports: new Map(),
     fogs: new Map(),
   }
@@ -152,24 +154,8 @@ export const settleRound = (turn: Turn, state: Validating): void => {
 }
 
 export const closeRound = (turn: Turn, state: Validating): LeaderState => {
-  const { study } = turn.context
-  const { round } = state.attempt.spec
   settleRound(turn, state)
-  if (round < study.rounds) return announce(turn, round + 1, 1)
-  const { log: head, unshown, parameters } = turn.progress
-  turn.progress = { ...turn.progress, unshown: [] }
-  turn.say({
-    type: "finish",
-    rounds: round,
-    model: modelFile(study, parameters, round),
-    head: { ...head, headers: unshown },
-  })
-  turn.effects.push({
-    type: "timer",
-    name: FINISH_TIMER,
-    milliseconds: milliseconds(study.deadlines.collect),
-  })
-  return { phase: "finishing", progress: turn.progress, head, finals: new Map() }
+  return goOn(turn, state.attempt.spec)
 }
 
 export const finishIfComplete = (turn: Turn, state: Finishing): LeaderState => {
@@ -201,7 +187,10 @@ export const finalHead = (turn: Turn, { head, finals }: Finishing): CosignedHead
 }
 
 export const finish = (turn: Turn, state: Finishing): LeaderState => {
-  turn.say({ type: "ended", reason: "The study is complete.", head: finalHead(turn, state) })
+  const { closed, figures } = turn.progress
+  const { study } = turn.context
+  const reason = endReason(study, closed.length, evaluatedRounds(study, figures))
+  turn.say({ type: "ended", reason, head: finalHead(turn, state) })
   turn.effects.push({ type: "ended" })
   return { phase: "closed", progress: turn.progress, finals: state.finals }
 }

@@ -1,6 +1,7 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { allSent, sumOfHeld, withoutUpdateOf, withUpdate } from "./collecting.js"
+import { endOnBudgets } from "./leader-budget.js"
 import { proposeList } from "./leader-certifying.js"
 import type { Collecting, LeaderContext, LeaderState } from "./leader-state.js"
 import { answered, settingOf, sortedValues, type Turn, voidAttempt } from "./leader-turn.js"
@@ -109,10 +110,13 @@ export const lockList = (turn: Turn, state: Collecting): LeaderState => {
   const { study } = turn.context
   const { attempt, submissions } = state
   if (submissions.size < study.cohort.minCohort)
-    return voidAttempt(
-      turn,
-      attempt,
-      `${submissions.size} facilities sent ${attempt.spec.purpose === "keys" ? "shares of a key" : "an update"}; ${study.cohort.minCohort} are needed`,
+    return (
+      endOnBudgets(turn, attempt) ??
+      voidAttempt(
+        turn,
+        attempt,
+        `${submissions.size} facilities sent ${attempt.spec.purpose === "keys" ? "shares of a key" : "an update"}; ${study.cohort.minCohort} are needed`,
+      )
     )
   const list = sortedValues(submissions)
   const regions = withOwnRegion(turn, state)

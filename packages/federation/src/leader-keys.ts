@@ -150,6 +150,5 @@ export const beginEpoch = (turn: Turn, { attempt }: Pick<Opening, "attempt">, ep
   turn.tell(
     `epoch ${epoch.epoch} begins: ${epoch.dealers.length} keys, ${epoch.holders.length} facilities hold shares of all`,
   )
-  const { round, attempt: number } = pending ?? { round: attempt.spec.round, attempt: 1 }
-  return announce(turn, round, number)
+  return announce(turn, pending ?? { purpose: "update", round: attempt.spec.round, attempt: 1 })
 }

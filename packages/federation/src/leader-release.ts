@@ -14,19 +14,25 @@ export const releaseCodec = record({
   by: text(64),
   reason: text(1024),
 })
+/** Who decides where a study stops by its own rule. */
+export const EARLY_STOP = "the study's own rule"
+
+/** Logs which closed round's model is in use. */
+export const recordRelease = (turn: Turn, round: number, by: string, reason: string): void => {
+  const record = turn.progress.closed.find((closed) => closed.round === round)
+  if (record === undefined) return
+  const { model } = record
+  turn.record(RELEASED, turn.context.me.id, encode(releaseCodec, { round, model, by, reason }))
+  turn.tell(`${by} released the model of round ${round}, ${toHex(model).slice(0, 16)}`)
+}
+
 /** Logs a decision about a round that is closed, at any time, also after the end; the course of the study stays the same. */
 export const release = (
   turn: Turn,
   state: LeaderState,
   { round, by, reason }: Extract<LeaderEvent, { type: "release" }>,
 ): LeaderState => {
-  const record = state.progress.closed.find((closed) => closed.round === round)
-  if (record === undefined) {
-    turn.tell(`no model is released: round ${round} is not closed`)
-    return state
-  }
-  const { model } = record
-  turn.record(RELEASED, turn.context.me.id, encode(releaseCodec, { round, model, by, reason }))
-  turn.tell(`${by} released the model of round ${round}, ${toHex(model).slice(0, 16)}`)
+  if (state.progress.closed.some((closed) => closed.round === round)) recordRelease(turn, round, by, reason)
+  else turn.tell(`no model is released: round ${round} is not closed`)
   return state
 }

@@ -1,6 +1,8 @@
 import type { Milliseconds } from "@consilium/base/units"
 import type { ServerOptimiser, ServerState } from "@consilium/learning/server-optimiser"
+import type { Due } from "./agenda.js"
 import type { HeldUpdates } from "./collecting.js"
+import type { OpenedFigures } from "./figures/opened-figures.js"
 import type { Stop } from "./leader-stop.js"
 import type { LogHead, LogHeader } from "./log.js"
 import type {
@@ -47,11 +49,8 @@ export interface RoundRecord {
   readonly reports: ReadonlyMap<string, ReportedMetrics | null>
 }
 
-/** An attempt at a round that is to be announced. */
-export interface Pending {
-  readonly round: number
-  readonly attempt: number
-}
+/** An attempt that is to be announced once there are keys. */
+export type Pending = Due
 
 /** The key epoch under way: what everybody may know of it. */
 export interface Epoch {
@@ -90,7 +89,11 @@ export interface Progress {
   readonly unshown: readonly LogHeader[]
   readonly parameters: Float64Array
   readonly server: ServerState
+  /** The common control variate; null where steps are not corrected. */
+  readonly control: Float64Array | null
   readonly closed: readonly RoundRecord[]
+  /** Statistics and evaluations, as they were opened. */
+  readonly figures: readonly OpenedFigures[]
   /** Bytes received since the last round closed; `direct` are those that came straight from facilities. */
   readonly received: Traffic
   readonly direct: Traffic

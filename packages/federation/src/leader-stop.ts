@@ -1,10 +1,9 @@
 import { toHex } from "@consilium/base/bytes"
 import { type Encoded, encode, fixedBytes, record, text, u32 } from "@consilium/base/encoding"
-import { parameterHash } from "@consilium/learning/model-file"
 import { finalHead, settleRound } from "./leader-closing.js"
 import type { LeaderEvent, LeaderState } from "./leader-state.js"
 import type { Turn } from "./leader-turn.js"
-import { architectureOf } from "./training.js"
+import { modelHashOf } from "./model.js"
 
 /** Type of the event by which a person ends a study before it ends by itself. */
 export const STOPPED = "study-stopped"
@@ -40,7 +39,7 @@ export const stop = (
   const { study, me } = turn.context
   if (state.phase === "validating") settleRound(turn, state)
   const { closed, parameters } = turn.progress
-  const model = parameterHash(architectureOf(study), parameters)
+  const model = modelHashOf(study, parameters)
   const stopped: Stop = { rounds: closed.length, model, by, via, reason }
   const why = stopReason(stopped)
   turn.record(STOPPED, me.id, encode(stopCodec, stopped))

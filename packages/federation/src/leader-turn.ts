@@ -1,7 +1,9 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
 import { encode } from "@consilium/base/encoding"
 import { milliseconds } from "@consilium/base/units"
-import { parameterHash } from "@consilium/learning/model-file"
+import { type Due, dueAfter } from "./agenda.js"
+import { evaluatedRounds } from "./figures/opened-figures.js"
+import { showLastModel } from "./leader-finishing.js"
 import type {
   Attempt,
   Collecting,
@@ -13,14 +15,16 @@ import type {
 } from "./leader-state.js"
 import { nextHeader } from "./log.js"
 import { type Message, messageCodec, type RoundSpec, specDigest } from "./messages.js"
-import { modelFile } from "./model.js"
+import { attemptName, isFigures } from "./purpose.js"
 import { EVERYONE, openRoster, type Participant } from "./roster.js"
+import { baseHash, encodeBase } from "./round-base.js"
 import { studyDigest } from "./study.js"
 import type { SumSetting } from "./sums/secure-sum.js"
-import { architectureOf } from "./training.js"
 
-export const timerName = ({ purpose, epoch, round, attempt }: RoundSpec, phase: string): string =>
-  purpose === "keys" ? `${phase}/epoch/${epoch}` : `${phase}/${round}/${attempt}`
+export const timerName = ({ purpose, epoch, round, attempt }: RoundSpec, phase: string): string => {
+  if (purpose === "keys") return `${phase}/epoch/${epoch}`
+  return purpose === "update" ? `${phase}/${round}/${attempt}` : `${phase}/${purpose}/${round}/${attempt}`
+}
 
 /** One step of the leader under way: the log as it grows, and the effects in their order. */
 export class Turn {
@@ -86,23 +90,26 @@ const adoptRoster = (turn: Turn, signed: Uint8Array): void => {
  * Starts an attempt at a round from the current model, under keys that may be used. A new roster begins with a round, never
  * with a redone one.
  */
-export const announce = (turn: Turn, round: number, attempt: number): LeaderState => {
+export const announce = (turn: Turn, next: Due): LeaderState => {
+  const { purpose, round, attempt } = next
   if (turn.progress.nextRoster !== null && attempt === 1) adoptRoster(turn, turn.progress.nextRoster)
   const due = ceremonyDue(turn, attempt)
   if (due !== null) {
-    turn.tell(`facilities deal new keys before round ${round}: ${due}`)
-    return announceKeys(turn, { round, attempt }, 1)
+    turn.tell(`facilities deal new keys before ${attemptName(next)}: ${due}`)
+    return announceKeys(turn, next, 1)
   }
   const { study, directory } = turn.context
-  const { parameters, keys } = turn.progress
+  const { parameters, control, keys } = turn.progress
+  // figures are about a model alone
+  const base = { parameters, control: purpose === "update" ? control : null }
   const spec: RoundSpec = {
     study: studyDigest(study),
     round,
     attempt,
-    purpose: "update",
+    purpose,
     epoch: keys.epoch,
     roster: directory.digest,
-    model: parameterHash(architectureOf(study), parameters),
+    model: baseHash(study, base),
   }
   const dealers = keys.current?.dealers ?? null
   const out = new Map<string, string>()
@@ -111,7 +118,8 @@ export const announce = (turn: Turn, round: number, attempt: number): LeaderStat
     const among = new Set(dealers.map(toHex))
     for (const { id } of directory.facilities) if (!among.has(toHex(id))) out.set(toHex(id), "keys/left-out")
   }
-  turn.say({ type: "announce", spec, model: modelFile(study, parameters, round - 1), members: dealers })
+  const modelRound = purpose === "evaluation" ? round : Math.max(0, round - 1)
+  turn.say({ type: "announce", spec, model: encodeBase(study, base, modelRound), members: dealers })
   return begin(turn, spec, out)
 }
 
@@ -181,19 +189,31 @@ export const voidAttempt = (turn: Turn, attempt: Attempt, reason: string): Leade
   turn.tell(
     ceremony
       ? `the key ceremony of epoch ${epoch} is void: ${reason}`
-      : `round ${round}, attempt ${number} is void: ${reason}`,
+      : `${attemptName(attempt.spec)} is void: ${reason}`,
   )
   const { pending } = turn.progress.keys
   if (number < study.attempts)
-    return ceremony && pending !== null
-      ? announceKeys(turn, pending, number + 1)
-      : announce(turn, round, number + 1)
+    return purpose === "keys"
+      ? announceKeys(turn, pending ?? { purpose: "update", round, attempt: 1 }, number + 1)
+      : announce(turn, { purpose, round, attempt: number + 1 })
+  if (isFigures(purpose)) {
+    turn.tell(`${attemptName({ purpose, round, attempt: 1 })} is given up after ${number} attempts`)
+    return goOn(turn, { purpose, round })
+  }
   const what = ceremony ? `The key ceremony before round ${round}` : `Round ${round}`
   const why = `${what} failed ${number} times; the last time: ${reason}.`
   turn.record("aborted", me.id, new Uint8Array(0))
   turn.say({ type: "ended", reason: why, head: null })
   turn.effects.push({ type: "ended" })
   return { phase: "aborted", progress: turn.progress, reason: why }
+}
+
+/** Goes on with what follows what is done, or given up; at the end shows the last model. */
+export const goOn = (turn: Turn, done: Pick<Due, "purpose" | "round"> | RoundSpec): LeaderState => {
+  const { study } = turn.context
+  const { figures, closed } = turn.progress
+  const next = dueAfter(study, done, evaluatedRounds(study, figures))
+  return next === null ? showLastModel(turn, closed.length) : announce(turn, next)
 }
 
 /** Facilities that are still waited for in an attempt. */

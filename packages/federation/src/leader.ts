@@ -2,11 +2,11 @@ import { equalBytes, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { sha256 } from "@consilium/base/hash"
 import { startServer } from "@consilium/learning/server-optimiser"
+import { firstDue } from "./agenda.js"
 import { certify, certifyIfComplete } from "./leader-certifying.js"
 import {
   closeIfComplete,
   closeRound,
-  FINISH_TIMER,
   finish,
   finishIfComplete,
   openIfComplete,
@@ -23,6 +23,7 @@ import {
   withRegion,
   withSubmission,
 } from "./leader-collecting.js"
+import { FINISH_TIMER } from "./leader-finishing.js"
 import { finishTest, noteLeftOut, rotate, testedIfComplete, withTest } from "./leader-keys.js"
 import { answersLedgers, tellLedger } from "./leader-ledgers.js"
 import { release } from "./leader-release.js"
@@ -49,6 +50,7 @@ import { addTraffic, certificateDigest, type MessageOf, noTraffic } from "./mess
 import { initialModel } from "./model.js"
 import { fitsSubgroups } from "./reporting.js"
 import { checkSuccession, openRoster, type Participant } from "./roster.js"
+import { startControl } from "./round-base.js"
 import { parameterCount, studyDigest } from "./study.js"
 import { checkStudyAmong } from "./study-tree.js"
 import { schemeOf } from "./sums/protections.js"
@@ -67,9 +69,11 @@ export const startLeader = (context: LeaderContext): LeaderState => ({
     unshown: [],
     parameters: initialModel(context.study),
     server: startServer(serverOptimiserOf(context.study), parameterCount(context.study)),
+    control: startControl(context.study),
     keys: { epoch: 0, current: null, pending: null },
     rotation: null,
     closed: [],
+    figures: [],
     received: noTraffic,
     direct: noTraffic,
   },
@@ -94,7 +98,7 @@ export const stepLeader = (given: LeaderContext, state: LeaderState, event: Lead
   let next: LeaderState
   switch (event.type) {
     case "start":
-      next = state.phase === "announced" ? announce(turn, 1, 1) : state
+      next = state.phase === "announced" ? announce(turn, firstDue(context.study)) : state
       break
     case "timer":
       next =

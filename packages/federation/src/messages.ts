@@ -7,7 +7,6 @@ import {
   fixedBytes,
   list,
   nullable,
-  oneOf,
   record,
   sortedBy,
   text,
@@ -20,6 +19,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
 import { ledgerHeadCodec } from "./ledger-chain.js"
 import { headerList } from "./log.js"
+import { purposeCodec } from "./purpose.js"
 import { subgroupReportCodec } from "./reporting.js"
 import { MAX_PARTICIPANTS, type Participant, signedRosterBytes } from "./roster.js"
 import type { CryptoSuite } from "./suite.js"
@@ -43,8 +43,7 @@ export const roundSpecCodec = record({
   study: fixedBytes(32),
   round: u32,
   attempt: u16,
-  /** A round's updates, or a ceremony in which facilities deal the keys of a new epoch before that round. */
-  purpose: oneOf("update", "keys"),
+  purpose: purposeCodec,
   /** Key and committee period; 0 in a study without keys. */
   epoch: u32,
   /** Digest of the roster that the attempt is among. */

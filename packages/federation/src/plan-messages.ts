@@ -214,7 +214,8 @@ export const fogMessages = (party: Party, { payload, share }: SumSizes, region: 
 
 /** What the leader is to say in an attempt, and what it will have logged since its last proposal. */
 export interface LeaderPart {
-  /** The model as it travels; empty in a ceremony. */
+  /** What a round starts from as it is announced, and the model that comes of it as it travels; empty in a ceremony. */
+  readonly base: Uint8Array
   readonly model: Uint8Array
   readonly ceremony: boolean
   /** Whether the announcement names who holds keys. */
@@ -228,7 +229,7 @@ export interface LeaderPart {
 export const leaderMessages = (
   party: Party,
   sizes: Pick<SumSizes, "payload" | "share" | "answer">,
-  { model, ceremony, members, openers, logged }: LeaderPart,
+  { base, model, ceremony, members, openers, logged }: LeaderPart,
 ): readonly Sized[] => {
   const { facilities } = party
   const { payload, share, answer } = sizes
@@ -245,7 +246,7 @@ export const leaderMessages = (
   const empty: Message = { type: "openings", spec: HASH, openings: [] }
   return [
     sized(
-      { type: "announce", spec: SPEC, model, members: members ? [] : null },
+      { type: "announce", spec: SPEC, model: base, members: members ? [] : null },
       members ? ids(facilities) : 0,
     ),
     ...(shown === null

@@ -1,7 +1,15 @@
 import { newPrivacyFilter, requestEvent } from "@consilium/privacy/filter"
 import { type Budget, type LocalPolicy, refusePrivacy } from "./policy.js"
-import { epsilonAfter, isPrivate, type PrivateStudy, stepEvent } from "./privacy-plan.js"
+import {
+  type Clipping,
+  epsilonAfter,
+  isPrivate,
+  type PrivateStudy,
+  type StudyPrivacy,
+  stepEvent,
+} from "./privacy-plan.js"
 import type { Study } from "./study.js"
+import { type NoiseOnSum, noiseOnSumOf, releasesPerRound } from "./sum-noise.js"
 
 /** Where a study's noise comes from. */
 export interface NoiseChoice {
@@ -34,7 +42,11 @@ export interface PrivacyForecast {
   readonly noise: NoiseChoice | null
   readonly sampleRate: number
   readonly maxGradNorm: number
+  readonly mechanism: StudyPrivacy["mechanism"]
+  readonly clipping: Clipping
   readonly stepsPerRound: number
+  /** Null where each facility adds all of its noise itself. */
+  readonly onSum: NoiseOnSum | null
   /** Spent by a facility after each planned round, if it takes part in every one and nothing stops it. */
   readonly afterRound: readonly number[]
   readonly facilities: readonly FacilityForecast[]
@@ -62,7 +74,7 @@ const roundsInMonth = (study: PrivateStudy, month: Budget, most: number): number
   const filter = newPrivacyFilter(month)
   return greatest(
     most,
-    (rounds) => requestEvent(filter, stepEvent(study), rounds * study.training.steps) !== null,
+    (rounds) => requestEvent(filter, stepEvent(study), rounds * releasesPerRound(study)) !== null,
   )
 }
 
@@ -73,7 +85,7 @@ export const forecastPrivacy = (
   noise: NoiseChoice | null,
 ): PrivacyForecast | null => {
   if (!isPrivate(study)) return null
-  const { epsilon, delta, noiseMultiplier, sampleRate, maxGradNorm } = study.privacy
+  const { epsilon, delta, noiseMultiplier, sampleRate, maxGradNorm, mechanism, clipping } = study.privacy
   const afterRound = Array.from({ length: study.rounds }, (_, i) => epsilonAfter(study, i + 1))
   const known = new Map<string, Omit<FacilityForecast, "facility">>()
   const forecast = (policy: LocalPolicy): Omit<FacilityForecast, "facility"> => {
@@ -98,7 +110,10 @@ export const forecastPrivacy = (
     noise,
     sampleRate,
     maxGradNorm,
+    mechanism,
+    clipping,
     stepsPerRound: study.training.steps,
+    onSum: noiseOnSumOf(study),
     afterRound,
     facilities: facilities.map(({ name, policy }) => ({ facility: name, ...forecast(policy) })),
   }

@@ -14,6 +14,7 @@ import {
   valueCount,
   withstands,
 } from "./study.js"
+import type { NoiseOnSum } from "./sum-noise.js"
 import { protectionOf } from "./sums/protections.js"
 
 /** A facility with the rules that it is known to have, or those of one that wrote none. */
@@ -137,6 +138,10 @@ const cohortOf = ({ study, directory }: PlannedSetting): StudyPlan["cohort"] => 
   }
 }
 
+/** What noise on the sum rests on, and noise of each facility's own does not. */
+const sumWarning = ({ smallest, colluders, hiding }: NoiseOnSum): string =>
+  `The noise is on the sum: what is promised holds while no more than ${colluders} of a sum's facilities work together, since the shares of ${hiding} others of ${smallest} are all of it; no facility's noise covers it alone. An attempt whose list was certified can only be repeated with the same facilities.`
+
 const privacyWarnings = ({ study }: PlannedSetting, privacy: PrivacyForecast | null): readonly string[] => {
   if (privacy === null)
     return ["Without differential privacy the model carries no bound on what it tells of one patient."]
@@ -147,6 +152,7 @@ const privacyWarnings = ({ study }: PlannedSetting, privacy: PrivacyForecast | n
   const after = (all: readonly { readonly facility: string }[], rounds: readonly number[]): string =>
     `${named(all.map(({ facility }) => facility))} after round ${[...new Set(rounds)].sort((a, b) => a - b).join(", ")} of ${study.rounds}`
   return [
+    ...(privacy.onSum === null ? [] : [sumWarning(privacy.onSum)]),
     ...(early.length === 0
       ? []
       : [

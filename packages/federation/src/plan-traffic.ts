@@ -13,6 +13,7 @@ import {
 } from "./plan-messages.js"
 import { isPrivate } from "./privacy-plan.js"
 import type { Participant } from "./roster.js"
+import { encodeBase, startControl } from "./round-base.js"
 import { isKeyed, openingThreshold, parameterCount } from "./study.js"
 import { protectionOf } from "./sums/protections.js"
 
@@ -173,13 +174,15 @@ export const roundTraffic = (setting: PlannedSetting, figures: boolean): Attempt
   const named = protectionOf(study).opened === "named"
   const openers = named ? party.threshold : party.facilities
   const messages = roundMessages(party, sizes)
+  const parameters = new Float64Array(parameterCount(study))
   return attemptTraffic(setting, {
     of: () => messages,
     // the first t that signed, in the order of their ids
     opens: (place) => place < openers,
     fog: (region) => fogMessages(party, sizes, region),
     leader: leaderMessages(party, sizes, {
-      model: modelFile(study, new Float64Array(parameterCount(study)), 1),
+      base: encodeBase(study, { parameters, control: startControl(study) }, 1),
+      model: modelFile(study, parameters, 1),
       ceremony: false,
       members: isKeyed(study),
       openers: named ? party.threshold : 0,
@@ -211,6 +214,7 @@ export const ceremonyTraffic = (setting: PlannedSetting): AttemptTraffic | null 
       party,
       { payload: null, share: sizes.share, answer: sizes.answer },
       {
+        base: new Uint8Array(0),
         model: new Uint8Array(0),
         ceremony: true,
         members: false,

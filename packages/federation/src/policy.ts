@@ -1,4 +1,5 @@
-import { epsilonAfter, isPrivate } from "./privacy-plan.js"
+import { epsilonAfter, type FiguresGiven, isPrivate, NO_FIGURES, type PrivateStudy } from "./privacy-plan.js"
+import { type FiguresPurpose, isFigures, type Purpose } from "./purpose.js"
 import type { Protection, Study } from "./study.js"
 import { parameterCount } from "./study.js"
 
@@ -14,6 +15,8 @@ export interface LocalPolicy {
   readonly largestModel: number
   /** Whether exact hold-out metrics of this facility may be sent: `exact` or `none`. */
   readonly metrics: "exact" | "none"
+  /** Whether it takes part in statistics and evaluations of all facilities together, of which nobody sees its own part. */
+  readonly figures: "sums" | "none"
   /** Whether a study whose secrets follow from a public seed is allowed: demos and simulations only. */
   readonly insecureSeed: boolean
   /** Names of the columns that may be trained on; null for all that the records have. */
@@ -37,6 +40,8 @@ export interface PrivacyCaps {
   readonly study: Budget
   /** In all studies together that spend in one calendar month, UTC. */
   readonly month: Budget
+  /** In all studies of all months together; absent or null for no cap. */
+  readonly lifetime?: Budget | null
 }
 
 /** What a facility's rows were prepared with: declared constants, or figures computed on its own rows. */
@@ -57,9 +62,10 @@ export const DEFAULT_POLICY: LocalPolicy = {
   smallestCohort: 3,
   colluders: 1,
   protections: ["ckks", "bfv", "masked", "shamir"],
-  modelKinds: ["logistic-regression"],
+  modelKinds: ["logistic-regression", "network"],
   largestModel: 1_000_000,
   metrics: "none",
+  figures: "sums",
   insecureSeed: false,
   columns: null,
   workingHours: null,
@@ -129,8 +135,17 @@ export const refusePrivacy = (
   study: Study,
   {
     rounds,
+    figures = NO_FIGURES,
+    next: purpose = "update",
     preparation,
-  }: { /** Rounds spent so far. */ readonly rounds: number; readonly preparation: Preparation },
+  }: {
+    /** Updates that were paid for so far. */
+    readonly rounds: number
+    readonly figures?: FiguresGiven
+    /** What is to be paid for next. */
+    readonly next?: Purpose
+    readonly preparation: Preparation
+  },
 ): Refusal | null => {
   if (!isPrivate(study)) return null
   const { epsilon, delta } = study.privacy
@@ -146,14 +161,31 @@ export const refusePrivacy = (
       reason: `The study's delta is ${delta}; this facility's policy allows ${caps.study.delta}.`,
     }
   const cap = Math.min(epsilon, caps.study.epsilon)
-  const next = epsilonAfter(study, rounds + 1)
+  if (isFigures(purpose)) return refuseNoisyFigures(study, purpose, rounds, figures, cap)
+  const next = epsilonAfter(study, rounds + 1, figures)
   if (next <= cap) return null
   return {
     code: "policy/privacy-budget",
     reason:
       rounds === 0
         ? `One round costs epsilon ${shown(next)}; this facility may spend ${shown(cap)} of its patients' privacy in this study (delta ${delta}).`
-        : `This facility's privacy budget for this study is used up: ${rounds} ${rounds === 1 ? "round has" : "rounds have"} spent epsilon ${shown(epsilonAfter(study, rounds))} of ${shown(cap)} (delta ${delta}), and another would make it ${shown(next)}.`,
+        : `This facility's privacy budget for this study is used up: ${rounds} ${rounds === 1 ? "round has" : "rounds have"} spent epsilon ${shown(epsilonAfter(study, rounds, figures))} of ${shown(cap)} (delta ${delta}), and another would make it ${shown(next)}.`,
+  }
+}
+
+const refuseNoisyFigures = (
+  study: PrivateStudy,
+  purpose: FiguresPurpose,
+  rounds: number,
+  figures: FiguresGiven,
+  cap: number,
+): Refusal | null => {
+  const given = purpose === "statistics" ? "statistics" : "evaluations"
+  const next = epsilonAfter(study, rounds, { ...figures, [given]: figures[given] + 1 })
+  if (next <= cap) return null
+  return {
+    code: "policy/privacy-figures",
+    reason: `A part in ${purpose === "statistics" ? "the statistics" : "an evaluation"} would bring what this study has spent here to epsilon ${shown(next)}; this facility may spend ${shown(cap)} (delta ${study.privacy.delta}).`,
   }
 }
 

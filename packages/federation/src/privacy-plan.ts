@@ -1,16 +1,16 @@
 import { type Encoded, encode, f64, list, oneOf, record, u32, variant } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { calibrateNoiseMultiplier } from "@consilium/privacy/calibration"
-import { gridSensitivity } from "@consilium/privacy/clipped-sum"
-import {
-  type DpEvent,
-  discreteGaussianVectorEvent,
-  poissonSampledEvent,
-  selfComposedEvent,
-} from "@consilium/privacy/events"
-import { finestUsefulStep } from "@consilium/privacy/grid"
+import { composedEvent, type DpEvent, selfComposedEvent } from "@consilium/privacy/events"
 import { RdpAccountant } from "@consilium/privacy/rdp"
+import { clippingProblem } from "./clipping-rules.js"
+import { figuresEvent } from "./figures/figures-vector.js"
+import type { FiguresPurpose } from "./purpose.js"
+import { releasedByStep, type StepRules } from "./step-release.js"
 import type { Study } from "./study.js"
+import { parameterCount } from "./study-model.js"
+import { isNoiseOnSum, releasesPerRound, type SumRules, sumEvent } from "./sum-noise.js"
+import { sumProblem } from "./sum-rules.js"
 
 /** How one patient's part in a sum is bounded. */
 const clippingCodec = variant({
@@ -46,9 +46,11 @@ export const studyPrivacyCodec = record({
   clipping: clippingCodec,
   /** With noise on the sum over patients: how many patients a facility has on average, which the sum is divided by. */
   patients: u32,
+  /** With noise on the sum over patients: how many patients a facility may have at most, which ranges are made for. */
+  mostPatients: u32,
   /** Standard deviation (`laplace`: scale) of the noise / what one unit can move a sum. */
   noiseMultiplier: f64,
-  /** L2 norm to which a patient's gradient is clipped. */
+  /** L2 norm (`laplace`: L1 norm) to which a patient's gradient is clipped; where clipping adapts, at first. */
   maxGradNorm: f64,
   /** Probability with which a patient joins a step. */
   sampleRate: f64,
@@ -81,37 +83,56 @@ export type PrivateStudy = Study & { readonly privacy: StudyPrivacy }
 export const isPrivate = (study: Study): study is PrivateStudy => study.privacy !== null
 
 /** What decides the cost of one step. */
-export type StepNoise = Pick<StudyPrivacy, "noiseMultiplier" | "maxGradNorm" | "sampleRate">
-
-const eventOf = ({ noiseMultiplier, maxGradNorm, sampleRate }: StepNoise, dimension: number): DpEvent => {
-  const step = finestUsefulStep(maxGradNorm, dimension)
-  const sensitivity = gridSensitivity({ maxNorm: maxGradNorm, dimension, step })
-  return poissonSampledEvent(
-    sampleRate,
-    discreteGaussianVectorEvent(noiseMultiplier * sensitivity, sensitivity),
-  )
-}
+export type StepNoise = Omit<StepRules, "clipping"> & Pick<StudyPrivacy, "sampleRate">
 
 /** Holds the cost of each event it has met, so that asking again is cheap. */
 const NOTHING_SPENT = new RdpAccountant()
 const EVENTS = new WeakMap<StudyPrivacy, DpEvent>()
 
-/** What one local step releases: the event that the training's own optimiser charges. */
-export const stepEvent = ({ privacy, model }: PrivateStudy): DpEvent => {
-  const known = EVENTS.get(privacy) ?? eventOf(privacy, model.features.length + 1)
+/** What one local step releases: the event that the training's own optimiser charges; with noise on the sum, what one sum does. */
+export const stepEvent = (study: PrivateStudy): DpEvent => {
+  if (isNoiseOnSum(study)) return sumEvent(study)
+  const { privacy, model } = study
+  const known = EVENTS.get(privacy) ?? releasedByStep(privacy, parameterCount({ model }))
   EVENTS.set(privacy, known)
   return known
 }
 
+const FIGURES = new WeakMap<object, DpEvent>()
+
+/** What the figures of all facilities together release, once: what its part in them is charged to each facility. */
+export const figuresReleased = (study: PrivateStudy, purpose: FiguresPurpose): DpEvent => {
+  const declared = (purpose === "statistics" ? study.statistics : study.evaluation) ?? study
+  const known = FIGURES.get(declared) ?? figuresEvent(study, purpose)
+  FIGURES.set(declared, known)
+  return known
+}
+
+/** How often a facility has taken part in figures of a study. */
+export interface FiguresGiven {
+  readonly statistics: number
+  readonly evaluations: number
+}
+export const NO_FIGURES: FiguresGiven = { statistics: 0, evaluations: 0 }
+
 /**
- * What a facility has spent after its updates of so many rounds, at the study's delta. All steps have the same parameters,
+ * What a facility has spent after its updates of so many rounds and its parts in figures, at the study's delta. All steps have the same parameters,
  * fixed when the study was signed, so the accountant is valid however the rounds came to be these.
  *
  * Units:  epsilon in nats; neighbours by adding or removing one patient of the facility
  * Source: Mironov 2017 (arXiv:1702.07476), through `RdpAccountant`
  */
-export const epsilonAfter = (study: PrivateStudy, rounds: number): number =>
-  NOTHING_SPENT.compose(stepEvent(study), rounds * study.training.steps).getEpsilon(study.privacy.delta)
+export const epsilonAfter = (
+  study: PrivateStudy,
+  rounds: number,
+  figures: FiguresGiven = NO_FIGURES,
+): number => {
+  let spent = NOTHING_SPENT.compose(stepEvent(study), rounds * releasesPerRound(study))
+  if (figures.statistics > 0) spent = spent.compose(figuresReleased(study, "statistics"), figures.statistics)
+  if (figures.evaluations > 0)
+    spent = spent.compose(figuresReleased(study, "evaluation"), figures.evaluations)
+  return spent.getEpsilon(study.privacy.delta)
+}
 
 export interface NoiseWanted extends Omit<StepNoise, "noiseMultiplier"> {
   readonly epsilon: number
@@ -122,8 +143,12 @@ export interface NoiseWanted extends Omit<StepNoise, "noiseMultiplier"> {
   readonly calibrate: boolean
   /** Parameters of the model. */
   readonly dimension: number
-  /** Local steps in all planned rounds. */
+  /** Releases in all planned rounds: local steps, or opened sums; see `releasesPerRound`. */
   readonly steps: number
+  /** What else decides noise on the sum; null or absent where facilities add noise of their own. */
+  readonly sum?: (Omit<SumRules, "privacy"> & { readonly privacy: Pick<StudyPrivacy, "unit"> }) | null
+  /** What else is released in the study and has to fit into epsilon beside the steps. */
+  readonly beside?: readonly DpEvent[]
 }
 
 export interface NoisePlan {
@@ -142,12 +167,23 @@ export interface NoisePlan {
  * @throws {ConsiliumError} "privacy/bad-parameter", "privacy/unreachable"
  */
 export const planNoise = (wanted: NoiseWanted): NoisePlan => {
-  const { epsilon, delta, floor, calibrate, dimension, steps } = wanted
-  const event = (noiseMultiplier: number): DpEvent => eventOf({ ...wanted, noiseMultiplier }, dimension)
+  const { epsilon, delta, floor, calibrate, dimension, steps, beside = [] } = wanted
+  const event = (noiseMultiplier: number): DpEvent =>
+    wanted.sum
+      ? sumEvent({
+          ...wanted.sum,
+          privacy: { ...wanted.sum.privacy, maxGradNorm: wanted.maxGradNorm, noiseMultiplier },
+        })
+      : // how rows are clipped moves no price
+        releasedByStep({ ...wanted, noiseMultiplier, clipping: { type: "flat" } }, dimension)
+  const together = (noiseMultiplier: number): DpEvent => {
+    const all = selfComposedEvent(event(noiseMultiplier), steps)
+    return beside.length === 0 ? all : composedEvent([all, ...beside])
+  }
   const planned = (noiseMultiplier: number, from: NoisePlan["from"]): NoisePlan => ({
     noiseMultiplier,
     from,
-    epsilon: NOTHING_SPENT.compose(event(noiseMultiplier), steps).getEpsilon(delta),
+    epsilon: NOTHING_SPENT.compose(together(noiseMultiplier)).getEpsilon(delta),
   })
   if (!calibrate) {
     if (floor === null)
@@ -159,7 +195,7 @@ export const planNoise = (wanted: NoiseWanted): NoisePlan => {
     return planned(floor, "given")
   }
   const calibrated = calibrateNoiseMultiplier(epsilon, delta, {
-    event: (z) => selfComposedEvent(event(z), steps),
+    event: together,
   })
   return floor !== null && floor > calibrated ? planned(floor, "floor") : planned(calibrated, "calibrated")
 }
@@ -171,13 +207,13 @@ export const privacyProblem = (
   const { privacy, training, quantisation, model } = study
   const { epsilon, delta, noiseMultiplier, maxGradNorm, sampleRate, standardise } = privacy
   const problem = (message: string, remedy: string) => ({ message, remedy })
-  if (privacy.noise === "sum" || privacy.unit === "facility")
+  const placed = sumProblem(study)
+  if (placed !== null) return placed
+  if (model.kind === "network" && ownNoise(privacy) === null)
     return problem(
-      "Noise on the sum is not known.",
-      "Set privacy.noise to local and privacy.unit to patient.",
+      "A network's steps take Gaussian noise of the facility's own, on gradients clipped as a whole, and no other.",
+      "Leave out what the study says of the unit, the noise, the mechanism and the clipping, or train a logistic regression.",
     )
-  if (privacy.mechanism === "laplace" || privacy.clipping.type !== "flat")
-    return problem("Only flat clipping with Gaussian noise is known.", "Set privacy.clipping to flat.")
   if (!(epsilon > 0 && epsilon < Number.POSITIVE_INFINITY && delta > 0 && delta < 1))
     return problem(
       `A budget of epsilon ${epsilon} at delta ${delta} bounds nothing.`,
@@ -193,6 +229,8 @@ export const privacyProblem = (
       `A noise multiplier of ${noiseMultiplier} at a gradient norm of ${maxGradNorm} cannot be drawn.`,
       "Set privacy.noise_multiplier above 0 and privacy.max_grad_norm near 1.",
     )
+  const clipped = clippingProblem(privacy)
+  if (clipped !== null) return clipped
   if (quantisation.weights !== "equal")
     return problem(
       "Weights by exact record counts would tell the count, which no noise covers.",
@@ -216,7 +254,9 @@ export const privacyProblem = (
   const once = epsilonAfter(study, 1)
   if (!(once <= epsilon))
     return problem(
-      `One round of ${training.steps} steps costs epsilon ${once.toPrecision(4)}, more than the study's ${epsilon}.`,
+      isNoiseOnSum(study)
+        ? `One round costs epsilon ${once.toPrecision(4)}, more than the study's ${epsilon}.`
+        : `One round of ${training.steps} steps costs epsilon ${once.toPrecision(4)}, more than the study's ${epsilon}.`,
       "Add noise, draw fewer patients a step, take fewer steps a round, or raise epsilon.",
     )
   return null

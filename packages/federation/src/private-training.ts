@@ -1,5 +1,6 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
+import { addCorrection, type Correction } from "@consilium/learning/correction"
 import type { Examples } from "@consilium/learning/data"
 import { gradient } from "@consilium/learning/logistic"
 import { addProximalGradient } from "@consilium/learning/proximal"
@@ -8,14 +9,19 @@ import { DpOptimizer } from "@consilium/privacy/dp-optimizer"
 import type { DpEvent } from "@consilium/privacy/events"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import type { PrivateStudy } from "./privacy-plan.js"
+import { stepParameters } from "./step-release.js"
 
 export interface PrivateTraining {
   readonly study: PrivateStudy
   readonly parameters: Float64Array
+  /** Corrects the drift of the steps; null for none. */
+  readonly correction?: Correction | null
   readonly examples: Examples
   /** Whose each row is: all rows of a patient are clipped together. */
   readonly patients: ArrayLike<number>
   readonly random: RandomSource
+  /** Norms that clipping goes on from, where it adapts; absent or empty before the first round. */
+  readonly clipNorms?: readonly number[]
 }
 
 export interface PrivateResult {
@@ -26,7 +32,7 @@ export interface PrivateResult {
 }
 
 /** The rows of each patient, patients in the order of their first rows. */
-const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Array[] => {
+export const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Array[] => {
   const rows = new Map<number, number[]>()
   for (let row = 0; row < patients.length; row++) {
     const patient = patients[row] as number
@@ -44,10 +50,12 @@ const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Array[] => 
  *
  * A proximal term is added to the noisy sum's mean, never to a patient's gradient. It is a function of the round's global
  * model, which is public, and of the parameters so far, which are that model moved by noisy sums that are charged: it
- * reads no row, so it costs nothing, and the clip bounds what a patient does to a step as if there were no such term.
+ * reads no row, so it costs nothing, and the clip bounds what a patient does to a step as if there were no such term. A
+ * correction by control variates is added in the same place: they are functions of the updates that were sent, noise
+ * included, and of what was announced.
  *
- * Math:   w <- w - learningRate (1 / (q N) (sum over the sample of clip_C(g_patient) + noise) + mu (w - w_global)),
- *         `steps` times
+ * Math:   w <- w - learningRate (1 / (q N) (sum over the sample of clip_C(g_patient) + noise) + mu (w - w_global)
+ *         + c - c_i), `steps` times
  * Shape:  parameters: columns + 1; patients: one number per row
  * Units:  neighbours by adding or removing one patient, N as declared
  * Timing: depends on the rows, which are the facility's own
@@ -55,8 +63,13 @@ const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Array[] => 
  * @throws {ConsiliumError} "learning/no-examples" without rows; "learning/bad-examples" if patients and rows disagree;
  *   "learning/diverged" if a parameter overflows; "privacy/bad-parameter" if a number of the study is unusable
  */
-export const trainPrivately = (work: PrivateTraining): PrivateResult => {
-  const { study, examples, patients, random } = work
+export const trainPrivately = (
+  work: PrivateTraining,
+): PrivateResult & {
+  /** Norms that the next round's clipping goes on from; none where it does not adapt. */
+  readonly clipNorms: readonly number[]
+} => {
+  const { study, examples, patients, random, correction = null } = work
   const { privacy, training } = study
   if (examples.rows === 0)
     throw new ConsiliumError("learning/no-examples", "There are no rows to draw a batch from.")
@@ -67,12 +80,12 @@ export const trainPrivately = (work: PrivateTraining): PrivateResult => {
     )
   const people = rowsOfPatients(patients)
   const parameters = Float64Array.from(work.parameters)
+  const [goesOnFrom] = work.clipNorms ?? []
   const optimizer = new DpOptimizer({
-    noiseMultiplier: privacy.noiseMultiplier,
-    maxGradNorm: privacy.maxGradNorm,
+    ...stepParameters(privacy, parameters.length),
+    ...(goesOnFrom === undefined ? {} : { clipNorm: goesOnFrom }),
     sampleRate: privacy.sampleRate,
     datasetSize: people.length,
-    dimension: parameters.length,
     learningRate: training.learningRate,
     random,
     // the ledger charges the steps at all orders; one order is enough to count them here
@@ -88,9 +101,15 @@ export const trainPrivately = (work: PrivateTraining): PrivateResult => {
     })
     const pull = new Float64Array(parameters.length)
     addProximalGradient(pull, parameters, proximal)
+    if (correction !== null) addCorrection(pull, correction)
     optimizer.step(parameters, gradients)
     for (let j = 0; j < pull.length; j++)
       parameters[j] = (parameters[j] as number) - training.learningRate * (pull[j] as number)
   }
-  return { parameters: settled(parameters), steps: optimizer.steps, event: optimizer.event }
+  return {
+    parameters: settled(parameters),
+    steps: optimizer.steps,
+    event: optimizer.event,
+    clipNorms: privacy.clipping.type === "adaptive" ? [optimizer.clipNorm] : [],
+  }
 }

@@ -52,3 +52,24 @@ export const checkRedone = (
       `${others.length} other cohorts were already opened for the same model; one is allowed.`,
     )
 }
+
+/**
+ * Refuses any cohort but the one that was opened for the same model: the rule where a facility's noise is a share of the
+ * sum's. The stored integers are in every sum of that model, share included, so two sums over different cohorts, however far
+ * apart, leave less noise on what is in one or both of them than one sum is charged for.
+ *
+ * @throws {ConsiliumError} "cohort/differencing"
+ */
+export const checkSameCohort = (
+  opened: readonly OpenedCohort[],
+  model: Uint8Array,
+  facilities: readonly Uint8Array[],
+): void => {
+  for (const past of opened)
+    if (equalBytes(past.model, model) && !sameCohort(past.facilities, facilities))
+      throw new ConsiliumError(
+        "cohort/differencing",
+        `Another cohort than that of round ${past.round}, attempt ${past.attempt} was proposed for the same model; the same shares of noise would be in both sums and in part cancel out.`,
+        { remedy: "Propose the same cohort again: with noise on the sum no other may follow it." },
+      )
+}

@@ -6,7 +6,6 @@ import {
   encode,
   f64,
   fixedBytes,
-  list,
   nullable,
   oneOf,
   record,
@@ -18,8 +17,15 @@ import {
 import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
 import { dataProblem, studyDataCodec } from "./data-plan.js"
+import { figuresBound, figuresLength } from "./figures/figures-vector.js"
+import { evaluationCodec, figuresProblem, statisticsCodec } from "./figures/study-figures.js"
+import { correctionCodec, dittoCodec, isCorrected, localStrategyProblem } from "./local-strategy.js"
 import { isPrivate, ownNoise, privacyProblem, studyPrivacyCodec } from "./privacy-plan.js"
 import { reportingProblem, studyReportingCodec } from "./reporting.js"
+import { modelCodec, modelProblem, parameterCount } from "./study-model.js"
+import { isNoiseOnSum, largestOnSum } from "./sum-noise.js"
+
+export { parameterCount } from "./study-model.js"
 
 /**
  * What is trained and under which rules. Fixed for the whole study and signed by the authority together with the
@@ -32,15 +38,10 @@ export type Protection = Encoded<typeof protectionCodec>
 export const strategyCodec = oneOf("fedavg", "fedadam", "fedyogi", "fedadagrad", "fedavgm")
 export type Strategy = Encoded<typeof strategyCodec>
 
-const modelCodec = record({
-  kind: oneOf("logistic-regression"),
-  /** Names of the input features, in the order of the model's weights. */
-  features: list(text(64), 4096),
-})
-
 const trainingFields = {
   loss: oneOf("binary-cross-entropy"),
-  optimiser: oneOf("sgd"),
+  /** How local steps go along a gradient: momentum of decay .9, Adam with the numbers of its paper; each begins anew every round. */
+  optimiser: oneOf("sgd", "momentum", "adam"),
   learningRate: f64,
   /** Local steps per round. */
   steps: u32,
@@ -53,6 +54,10 @@ const trainingCodec = record({
   ...trainingFields,
   /** Weight of the proximal term that holds local steps near the round's global model, mu of FedProx; 0 for none. */
   proximalMu: f64,
+  /** `scaffold`: control variates correct the drift of local steps. */
+  correction: correctionCodec,
+  /** Null: facilities train no model of their own beside the common one. */
+  ditto: dittoCodec,
 })
 
 const serverCodec = record({
@@ -91,6 +96,15 @@ const keysCodec = record({
   days: u16,
 })
 
+const ringCodec = record({
+  /** Least degree N. */
+  degree: u16,
+  /** Fewest bits of the modulus. */
+  modulusBits: u16,
+  /** Fewest bits of Delta, which values are scaled by; 0 under bfv, which has none of its own. */
+  scaleBits: u16,
+})
+
 const deadlinesCodec = record({
   /** Milliseconds for training and sending, and for every other answer. */
   collect: u32,
@@ -112,6 +126,8 @@ export const studyCodec = record({
   protection: protectionCodec,
   /** How long an epoch's keys are used, where the protection needs any; null where it does not. */
   keys: nullable(keysCodec),
+  /** What encryption has at least, 0 for as little as the study's numbers need; null to choose all of it by them. */
+  ring: nullable(ringCodec),
   cohort: cohortCodec,
   validation: oneOf("off", "report"),
   /** What is told of the last model beside its figures on everybody held out. */
@@ -123,6 +139,10 @@ export const studyCodec = record({
   syntheticData: bool,
   /** Null: training adds no noise, and the model carries no bound on what it tells of one patient. */
   privacy: nullable(studyPrivacyCodec),
+  /** What is counted of all training patients together before the first round; null for nothing. */
+  statistics: nullable(statisticsCodec),
+  /** How all held-out patients together are evaluated; null for not at all. */
+  evaluation: nullable(evaluationCodec),
   /** How tables become rows; null: rows that lack a value are left out, and the records' own form decides the rest. */
   data: nullable(studyDataCodec),
 })
@@ -160,6 +180,7 @@ const trainingView = record({
 /** What the training rules of every study are made of; further rules enter the digest where a study uses them. */
 const plainTrainingCodec = record(trainingFields)
 const proximalTrainingView = record({ training: fixedBytes(32), proximalMu: f64 })
+const correctedTrainingView = record({ training: fixedBytes(32), correction: correctionCodec })
 /** A study without privacy has the digest, and so the random streams, that it had before there was any. */
 const privateTrainingView = record({ training: fixedBytes(32), privacy: bytes(1 << 18) })
 const preparedTrainingView = record({ training: fixedBytes(32), data: bytes(1 << 20) })
@@ -185,7 +206,15 @@ const noisyTrainingDigest = (study: Study): Digest => {
   return hash("study-noisy-training", encode(privateTrainingView, { training, privacy }))
 }
 
+/** A personal model decides no integer that is sent, so it is no part of the digest. */
 const localTrainingDigest = (study: Study): Digest => {
+  const training = heldTrainingDigest(study)
+  if (!isCorrected(study)) return training
+  const { correction } = study.training
+  return hash("study-corrected-training", encode(correctedTrainingView, { training, correction }))
+}
+
+const heldTrainingDigest = (study: Study): Digest => {
   const { proximalMu } = study.training
   const training = hash(
     "study-training",
@@ -203,24 +232,33 @@ const localTrainingDigest = (study: Study): Digest => {
 }
 
 /**
- * What the study's way of training and joining updates is called: FedProx is averaging with a proximal term; with
- * another server rule the term is told of apart.
+ * What the study's way of training and joining updates is called: SCAFFOLD, Ditto and FedProx are averaging with something
+ * more at the facilities; with another server rule that is told of apart.
  */
-export const strategyName = ({ server, training }: Pick<Study, "server" | "training">): string =>
-  server.strategy === "fedavg" && training.proximalMu > 0 ? "fedprox" : server.strategy
+export const strategyName = ({ server, training }: Pick<Study, "server" | "training">): string => {
+  if (server.strategy !== "fedavg") return server.strategy
+  if (isCorrected({ training })) return "scaffold"
+  if (training.ditto !== null) return "ditto"
+  return training.proximalMu > 0 ? "fedprox" : server.strategy
+}
 
-/** Parameters of the model: one weight per feature and the bias. */
-export const parameterCount = (study: Study): number => study.model.features.length + 1
-
-/** Values of a protected update: the parameters, and the record count where weights are exact. */
-export const valueCount = (study: Study): number =>
+/** Values of an update: the parameters, and the record count where weights are exact. */
+export const updateLength = (study: Study): number =>
   parameterCount(study) + (study.quantisation.weights === "exact" ? 1 : 0)
+
+/** Values that are protected and opened in every sum of a study, whatever it is of: shorter vectors end in zeros. */
+export const valueCount = (study: Study): number =>
+  Math.max(updateLength(study), figuresLength(study, "statistics"), figuresLength(study, "evaluation"))
 
 /** Largest magnitude of one quantised coordinate before weighting. */
 export const COORDINATE_LIMIT = 2 ** 15 - 1
 
 /** Largest honest magnitude of one protected value, B_u. */
-export const valueBound = (study: Study): number => COORDINATE_LIMIT * study.quantisation.largestWeight
+export const valueBound = (study: Study): number =>
+  Math.max(
+    isNoiseOnSum(study) ? largestOnSum(study) : COORDINATE_LIMIT * study.quantisation.largestWeight,
+    figuresBound(study),
+  )
 
 /** Whether facilities deal keys before they train under a protection. */
 export const isKeyed = ({ protection }: Pick<Study, "protection">): boolean =>
@@ -240,7 +278,7 @@ export const defaultKeys = (
   facilities: number,
 ): Study["keys"] => {
   if (!isKeyed(study)) return null
-  const values = study.model.features.length + (study.quantisation.weights === "exact" ? 2 : 1)
+  const values = parameterCount(study) + (study.quantisation.weights === "exact" ? 1 : 0)
   const openings = Math.floor((MOST_POLYNOMIALS - facilities) / Math.max(1, Math.ceil(values / 4096)))
   return { openings: Math.max(1, Math.min(MOST_OPENINGS, openings)), days: 30 }
 }
@@ -318,7 +356,7 @@ export const checkStudy = (study: Study, facilities: number): void => {
     "Set rounds and attempts to 1 or more.",
   )
   need(
-    study.model.features.length >= 1 && valueCount(study) <= MAX_VALUES,
+    parameterCount(study) >= 2 && valueCount(study) <= MAX_VALUES,
     `A model of ${parameterCount(study)} parameters is outside 2 to ${MAX_VALUES - 1}.`,
     "Use a smaller model.",
   )
@@ -357,8 +395,12 @@ export const checkStudy = (study: Study, facilities: number): void => {
   )
   need(
     valueBound(study) * facilities < 2 ** 31,
-    `${facilities} facilities of weight up to ${q.largestWeight} sum to ${valueBound(study) * facilities}, beyond 31 bits.`,
-    "Lower quantisation.largestWeight.",
+    isNoiseOnSum(study)
+      ? `${facilities} facilities of values up to ${valueBound(study)}, noise included, sum to ${valueBound(study) * facilities}, beyond 31 bits.`
+      : `${facilities} facilities of weight up to ${q.largestWeight} sum to ${valueBound(study) * facilities}, beyond 31 bits.`,
+    isNoiseOnSum(study)
+      ? "Lower quantisation.fraction_bits, privacy.most_patients or privacy.max_grad_norm."
+      : "Lower quantisation.largestWeight.",
   )
   need(
     isKeyed(study) === (study.keys !== null),
@@ -372,7 +414,22 @@ export const checkStudy = (study: Study, facilities: number): void => {
     "Keys that open nothing, or last no day, are of no use.",
     "Set keys.openings and keys.days to 1 or more.",
   )
+  need(
+    study.ring === null || isKeyed(study),
+    `The study asks for a ring of its own, and ${study.protection} has none that can be chosen.`,
+    "Leave ring out, or set protection to ckks or bfv.",
+  )
+  need(
+    study.ring === null || study.ring.scaleBits === 0 || study.protection === "ckks",
+    "Values are scaled under ckks only.",
+    "Set ring.scale_bits to 0.",
+  )
   const problem =
-    dataProblem(study) ?? reportingProblem(study) ?? (isPrivate(study) ? privacyProblem(study) : null)
+    modelProblem(study) ??
+    dataProblem(study) ??
+    reportingProblem(study) ??
+    figuresProblem(study) ??
+    localStrategyProblem(study) ??
+    (isPrivate(study) ? privacyProblem(study) : null)
   if (problem !== null) need(false, problem.message, problem.remedy)
 }

@@ -6,7 +6,7 @@ import type { Participant } from "./roster.js"
 import type { Study } from "./study.js"
 
 /**
- * An update in a study with differential privacy names the ledger that it is charged to; no other submission names one.
+ * What is made of patients in a study with differential privacy names the ledger that it is charged to; no other submission names one.
  * @throws {ConsiliumError} "privacy/no-ledger-head"
  */
 export const checkLedgerNamed = (
@@ -15,7 +15,7 @@ export const checkLedgerNamed = (
   { ledger }: Submission,
   purpose: RoundSpec["purpose"] = "update",
 ): void => {
-  if ((ledger !== null) === (purpose === "update" && isPrivate(study))) return
+  if ((ledger !== null) === (purpose !== "keys" && isPrivate(study))) return
   throw new ConsiliumError(
     "privacy/no-ledger-head",
     ledger === null

@@ -14,6 +14,7 @@ import type {
   FacilityState,
   FacilityStep,
 } from "../src/facility-state.js"
+import { countFigures } from "../src/figures/count-figures.js"
 import {
   type FogContext,
   type FogEffect,
@@ -25,7 +26,7 @@ import {
 import { startLeader, stepLeader } from "../src/leader.js"
 import type { LeaderContext, LeaderEffect, LeaderEvent, LeaderState } from "../src/leader-state.js"
 import { emptyLedger, type LedgerHead, ledgerHeadAfter } from "../src/ledger-chain.js"
-import { startLocalState } from "../src/local-state.js"
+import { afterCounted, startLocalState } from "../src/local-state.js"
 import { headerHash, type LogEntry } from "../src/log.js"
 import {
   type CosignedHead,
@@ -43,7 +44,7 @@ import { routeAt } from "../src/routing.js"
 import { type Study, studyDigest } from "../src/study.js"
 import { measureSubgroups } from "../src/subgroup-figures.js"
 import { type CryptoSuite, portableSuite } from "../src/suite.js"
-import { fineTune, measure, trainRound } from "../src/training.js"
+import { measure, personalModel, trainRound } from "../src/training.js"
 import { Agenda } from "./agenda.js"
 import {
   authorityKey,
@@ -503,9 +504,16 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
   if (ledger !== undefined) world.ledgers[me.name] = ledger
 
   const runTraining = (effect: Extract<FacilityEffect, { type: "train" }>): void => {
-    const { spec, digest, parameters } = effect
+    const { spec, digest, parameters, control: common } = effect
     const secret = secretOf(me.name, spec.round)
-    const trained = trainRound({ study, spec, parameters, examples: train, patients, local, secret })
+    let trained: ReturnType<typeof trainRound>
+    try {
+      trained = trainRound({ study, spec, parameters, common, examples: train, patients, local, secret })
+    } catch (error) {
+      if (!(error instanceof ConsiliumError)) throw error
+      post({ type: "training-failed", spec: digest, code: error.code, reason: error.message })
+      return
+    }
     const answer = options.train?.({ facility: me.name, spec, values: trained.values }) ?? {}
     if (answer === "never") return
     if (answer.fails !== undefined) {
@@ -522,6 +530,17 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
     if (answer.after === undefined) post(event)
     else agenda.add(answer.after, () => post(event))
   }
+  const count = ({ spec, digest, parameters }: Extract<FacilityEffect, { type: "count" }>): void => {
+    const secret = secretOf(me.name, spec.round)
+    const holdOutPatients = inUnits.patients
+    const work = { study, spec, parameters, train: { ...train, patients }, holdOut, holdOutPatients, secret }
+    try {
+      post({ type: "trained", spec: digest, values: countFigures(work), secret })
+    } catch (error) {
+      if (!(error instanceof ConsiliumError)) throw error
+      post({ type: "training-failed", spec: digest, code: error.code, reason: error.message })
+    }
+  }
   const drawSecret = ({ digest, epoch }: Extract<FacilityEffect, { type: "draw-secret" }>): void => {
     const secret = insecureSeededSecret(seed, "epoch-secret", study.name, me.name, String(epoch))
     post({ type: "drawn", spec: digest, secret })
@@ -529,10 +548,8 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
   const finish = (effect: Extract<FacilityEffect, { type: "finish" }>): void => {
     const { round, parameters, model, metrics } = effect
     const spec = { round, attempt: 1, model }
-    const own =
-      study.training.fineTuneSteps === 0
-        ? null
-        : fineTune({ study, spec, parameters, examples: train, local, secret: secretOf(me.name, round) })
+    const secret = secretOf(me.name, round)
+    const own = personalModel({ study, spec, parameters, examples: train, local, secret })
     post({
       type: "finished",
       global: metrics ? measure(study, parameters, holdOut) : null,
@@ -549,8 +566,14 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
       case "train":
         runTraining(effect)
         return
+      case "count":
+        count(effect)
+        return
       case "draw-secret":
         drawSecret(effect)
+        return
+      case "counted":
+        local = afterCounted(local, effect.base)
         return
       case "enter": {
         const { seq, hash: previous } = world.ledgers[me.name] ?? emptyLedger(me.id)

@@ -143,6 +143,7 @@ describe("the sizes of a plan", () => {
       mechanism: "gaussian",
       clipping: { type: "flat" },
       patients: 0,
+      mostPatients: 0,
       noiseMultiplier: 2,
       maxGradNorm: 1,
       sampleRate: 0.2,

@@ -9,6 +9,7 @@ export const somePrivacy = (changes: Partial<StudyPrivacy> = {}): StudyPrivacy =
   mechanism: "gaussian",
   clipping: { type: "flat" },
   patients: 0,
+  mostPatients: 0,
   noiseMultiplier: 1.5,
   maxGradNorm: 1,
   sampleRate: 0.3,

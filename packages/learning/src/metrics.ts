@@ -170,8 +170,28 @@ export const calibration = (probabilities: Float64Array, labels: Uint8Array, bin
 }
 
 /**
- * All metrics of a model on some examples. AUC and log loss are taken from the logits, where large ones are still
+ * All metrics of logits against labels. AUC and log loss are taken from the logits themselves, where large ones are still
  * apart and finite.
+ *
+ * Shape: one logit and one label a row
+ */
+export const metricsOfLogits = (logits: Float64Array, labels: Uint8Array): Metrics => {
+  const probabilities = logits.map(sigmoid)
+  const rows = labels.length
+  return {
+    rows,
+    positives: labels.reduce((sum, label) => sum + label, 0),
+    accuracy: accuracy(probabilities, labels),
+    balancedAccuracy: balancedAccuracy(probabilities, labels),
+    auc: auc(logits, labels),
+    logLoss: rows === 0 ? null : crossEntropy(logits, labels),
+    brier: brier(probabilities, labels),
+    calibration: calibration(probabilities, labels),
+  }
+}
+
+/**
+ * All metrics of a logistic regression on some examples.
  *
  * Shape: parameters: parameterCount(architecture); examples.columns = architecture.inputs
  * @throws {ConsiliumError} "learning/bad-parameters", "learning/bad-examples" on input that does not fit
@@ -184,17 +204,5 @@ export const evaluate = (
   checkParameters(architecture, parameters)
   checkExamples(examples)
   checkFit(architecture, examples)
-  const { labels, rows } = examples
-  const logits = predictLogits(parameters, examples)
-  const probabilities = logits.map(sigmoid)
-  return {
-    rows,
-    positives: labels.reduce((sum, label) => sum + label, 0),
-    accuracy: accuracy(probabilities, labels),
-    balancedAccuracy: balancedAccuracy(probabilities, labels),
-    auc: auc(logits, labels),
-    logLoss: rows === 0 ? null : crossEntropy(logits, labels),
-    brier: brier(probabilities, labels),
-    calibration: calibration(probabilities, labels),
-  }
+  return metricsOfLogits(predictLogits(parameters, examples), examples.labels)
 }

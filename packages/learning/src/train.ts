@@ -2,6 +2,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
 import { type Architecture, checkFit, checkParameters } from "./architecture.js"
 import { type BatchCursor, checkCursor, nextBatch } from "./batches.js"
+import { addCorrection, type Correction, checkCorrection } from "./correction.js"
 import { checkExamples, type Examples } from "./data.js"
 import { gradient } from "./logistic.js"
 import { addProximalGradient, checkProximal, type Proximal } from "./proximal.js"
@@ -18,6 +19,8 @@ export interface LocalTraining {
   readonly random: RandomSource
   /** Keeps the steps near a model; none if absent. */
   readonly proximal?: Proximal
+  /** Corrects the drift of the steps; none if absent. */
+  readonly correction?: Correction
 }
 
 export interface LocalResult {
@@ -50,8 +53,8 @@ export const settled = (parameters: Float64Array): Float64Array => {
  * Zero steps give back the parameters and the cursor as they were, with any number of rows; one row, one class or a
  * constant column need no special care and get none.
  *
- * Math:  w <- w - learningRate * (mean gradient of the batch + mu (w - towards)), `steps` times; mu = 0 without a
- *        proximal term, and gives the same bits as none
+ * Math:  w <- w - learningRate * (mean gradient of the batch + mu (w - towards) + (common - own)), `steps` times; mu = 0
+ *        without a proximal term, and gives the same bits as none
  * Shape: parameters: parameterCount(architecture); examples.columns = architecture.inputs
  * Cost:  steps * batchSize * 2 columns multiplications, and one look over all examples and the cursor
  * @throws {ConsiliumError} "learning/no-examples" if there are steps to take but no rows; "learning/diverged" if a
@@ -59,7 +62,7 @@ export const settled = (parameters: Float64Array): Float64Array => {
  *   "learning/bad-cursor" on input that does not fit
  */
 export const trainLocally = (training: LocalTraining): LocalResult => {
-  const { architecture, examples, steps, batchSize, learningRate, random, proximal } = training
+  const { architecture, examples, steps, batchSize, learningRate, random, proximal, correction } = training
   checkWhole("number of steps", steps, 0)
   checkWhole("batch size", batchSize, 1)
   checkPositive("learning rate", learningRate)
@@ -68,6 +71,7 @@ export const trainLocally = (training: LocalTraining): LocalResult => {
   checkFit(architecture, examples)
   checkCursor(training.cursor, examples.rows)
   if (proximal !== undefined) checkProximal(architecture, proximal)
+  if (correction !== undefined) checkCorrection(correction, training.parameters.length)
 
   const parameters = Float64Array.from(training.parameters)
   const slope = new Float64Array(parameters.length)
@@ -77,6 +81,7 @@ export const trainLocally = (training: LocalTraining): LocalResult => {
     cursor = batch.cursor
     gradient(parameters, examples, batch.indices, slope)
     if (proximal !== undefined) addProximalGradient(slope, parameters, proximal)
+    if (correction !== undefined) addCorrection(slope, correction)
     for (let j = 0; j < parameters.length; j++)
       parameters[j] = (parameters[j] as number) - learningRate * (slope[j] as number)
   }

@@ -13,6 +13,7 @@ import { facilityFileSchema } from "./config/role-files.js"
 import { readForm, readMapping } from "./config/table-files.js"
 import type { TableForm } from "./config/table-form.js"
 import { readConfig } from "./config/yaml-file.js"
+import { isImageSource } from "./image-records.js"
 import { readTableFile } from "./table-records.js"
 
 /** What may be shown of a file outside, and what a study that trains on it writes into study.yaml. */
@@ -71,6 +72,10 @@ export const profileFile = async (
 export const profileFacility = async (configPath: string): Promise<DataProfile> => {
   const { records } = await readConfig(facilityFileSchema, configPath)
   if (records.format === "table") return profileFile(records, configPath)
+  if (isImageSource(records))
+    throw new ConsiliumError("config/invalid", "The facility's records are images; tables have a profile.", {
+      remedy: "Start the facility: it tells whether its images can be used.",
+    })
   const path = resolve(dirname(resolve(configPath)), records.file)
   const bytes = await bytesOf(path)
   const table =

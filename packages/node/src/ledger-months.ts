@@ -1,20 +1,41 @@
-import { fromHex, toHex } from "@consilium/base/bytes"
-import { decode, encode } from "@consilium/base/encoding"
+import { toHex } from "@consilium/base/bytes"
+import { encode } from "@consilium/base/encoding"
 import type { Charge } from "@consilium/federation/charge"
 import type { Budget, Refusal } from "@consilium/federation/policy"
 import { dpEventCodec } from "@consilium/privacy/event-codec"
 import type { DpEvent } from "@consilium/privacy/events"
-import { filterEpsilon, newPrivacyFilter, type PrivacyFilter, requestEvent } from "@consilium/privacy/filter"
+import { filterEpsilon, type PrivacyFilter } from "@consilium/privacy/filter"
+import { filterAfter, roomIn, type Spent } from "./ledger-budget.js"
+import {
+  type LifetimeReading,
+  lifetimeCapReading,
+  lifetimeReading,
+  refuseLifetime,
+} from "./ledger-lifetime.js"
 
-interface Spent {
-  /** The event's canonical bytes in hexadecimal. */
-  readonly event: string
-  readonly steps: number
-}
-interface Entry extends Spent {
+/** A charge as the facility's log of a study holds it. */
+export interface NotedCharge {
   readonly study: string
+  readonly charge: Charge
+  /** When it was logged, in milliseconds since 1970; null where that is not known. */
+  readonly at: number | null
+}
+interface Entry extends Spent, NotedCharge {
   readonly month: string
 }
+
+/** Several more updates of one kind. */
+export interface Updates {
+  readonly event: DpEvent
+  /** Steps of one update. */
+  readonly steps: number
+  readonly updates: number
+}
+
+const spentBy = ({ event, steps, updates }: Updates): Spent => ({
+  event: toHex(encode(dpEventCodec, event)),
+  steps: steps * updates,
+})
 
 /** A new beginning of the ledger, as a person decided it. */
 interface NewBeginning {
@@ -37,25 +58,33 @@ export interface MonthReading {
 
 export const monthAt = (at: number): string => new Date(at).toISOString().slice(0, 7)
 
+/** What all studies of a facility together may spend: in a calendar month, and in all months. */
+export interface LedgerCaps {
+  readonly month: Budget
+  readonly lifetime: Budget | null
+}
+
 /**
- * What a facility's studies spend in each month, against the facility's cap. Studies may be chosen because of what earlier
- * ones have shown, so a month is kept by a filter and not by an accountant.
+ * What a facility's studies spend in each month and over all months, against the facility's caps. Studies may be chosen
+ * because of what earlier ones have shown, so a cap is kept by a filter and not by an accountant.
  */
 export class LedgerMonths {
-  readonly #cap: Budget
+  readonly #caps: LedgerCaps
   readonly #entries = new Map<string, Entry>()
   readonly #beginnings = new Map<string, NewBeginning>()
   /** Updates that are being trained or wait to be sent, by study: they count in every month until they are charged. */
   readonly #reserved = new Map<string, Spent>()
 
-  constructor(cap: Budget) {
-    this.#cap = cap
+  constructor(caps: LedgerCaps) {
+    this.#caps = caps
   }
 
   /** Notes a charge of a study; one that is known already is passed over. */
-  note(study: string, { round, attempt, steps, place, event }: Charge): void {
-    const entry = { study, month: place.month, event: toHex(event), steps }
-    this.#entries.set(`${study}/${round}/${attempt}`, entry)
+  note(study: string, charge: Charge, at: number | null): void {
+    const { round, attempt, steps, place, event } = charge
+    const name = `${study}/${place.seq}/${round}/${attempt}`
+    const entry = { study, charge, at, month: place.month, event: toHex(event), steps }
+    this.#entries.set(name, { ...entry, at: at ?? this.#entries.get(name)?.at ?? null })
     this.#reserved.delete(study)
   }
 
@@ -64,21 +93,23 @@ export class LedgerMonths {
     this.#beginnings.set(month, beginning)
   }
 
-  /** Sets aside what an update would cost, until it is noted or released; or says why the month has no room for it. */
+  /** Sets aside what an update would cost, until it is noted or released; or says why there is no room for it. */
   reserve(month: string, study: string, event: DpEvent, steps: number): Refusal | null {
     const spent = { event: toHex(encode(dpEventCodec, event)), steps }
     const others = [...this.#reserved].flatMap(([id, reserved]) => (id === study ? [] : [reserved]))
-    const { epsilon, delta } = this.#cap
+    const { epsilon, delta } = this.#caps.month
     const code = "policy/privacy-month"
     if (this.#beginnings.has(month))
       return {
         code,
         reason: `This facility's privacy ledger was started anew in ${month}; what it had spent before is unknown, so its whole budget of epsilon ${epsilon.toFixed(2)} (delta ${delta}) for the month counts as spent.`,
       }
-    const before = this.#filter([...this.#of(month), ...others])
-    if (before !== null && this.#filter([...this.#of(month), ...others, spent]) !== null) {
-      this.#reserved.set(study, spent)
-      return null
+    const before = filterAfter(this.#caps.month, [...this.#of(month), ...others])
+    if (before !== null && filterAfter(this.#caps.month, [...this.#of(month), ...others, spent]) !== null) {
+      const all = [...this.#entries.values(), ...others]
+      const refusal = refuseLifetime(this.#caps.lifetime, all, spent, this.#dated())
+      if (refusal === null) this.#reserved.set(study, spent)
+      return refusal
     }
     const used = before === null ? "more than that" : filterEpsilon(before).toFixed(2)
     return {
@@ -94,13 +125,13 @@ export class LedgerMonths {
 
   reading(month: string): MonthReading {
     const entries = this.#of(month)
-    const filter = this.#filter(entries)
+    const filter = filterAfter(this.#caps.month, entries)
     const beginning = this.#beginnings.get(month) ?? null
     const known = filter === null ? Number.POSITIVE_INFINITY : filterEpsilon(filter)
     return {
       month,
-      epsilon: beginning === null ? known : Math.max(known, this.#cap.epsilon),
-      cap: this.#cap,
+      epsilon: beginning === null ? known : Math.max(known, this.#caps.month.epsilon),
+      cap: this.#caps.month,
       updates: entries.length,
       beginning,
     }
@@ -113,42 +144,55 @@ export class LedgerMonths {
     return [...months].sort().map((month) => this.reading(month))
   }
 
-  /** Noisy updates of each study in each month. */
-  updates(): readonly { readonly study: string; readonly month: string; readonly updates: number }[] {
-    const counts = new Map<string, number>()
-    for (const { study, month } of this.#entries.values())
-      counts.set(`${study}/${month}`, (counts.get(`${study}/${month}`) ?? 0) + 1)
-    return [...counts].sort().map(([name, updates]) => {
-      const [study = "", month = ""] = name.split("/")
-      return { study, month, updates }
-    })
+  /** Every charge, in the order of the ledger. */
+  charges(): readonly NotedCharge[] {
+    return [...this.#entries.values()]
+      .map(({ study, charge, at }) => ({ study, charge, at }))
+      .sort((a, b) => a.charge.place.seq - b.charge.place.seq || (a.study < b.study ? -1 : 1))
+  }
+
+  /** What is spent of the cap over all months; null without one. */
+  lifetimeCap(): LifetimeReading["cap"] {
+    const { lifetime } = this.#caps
+    return lifetime && lifetimeCapReading([...this.#entries.values()], this.#dated(), lifetime)
+  }
+
+  /** All months together. */
+  lifetime(): LifetimeReading {
+    const { month, lifetime } = this.#caps
+    const delta = lifetime?.delta ?? month.delta
+    return lifetimeReading([...this.#entries.values()], this.#dated(), lifetime, delta)
   }
 
   /** How many more updates of a kind fit into a month, up to `most`. */
   room(month: string, event: DpEvent, steps: number, most: number): number {
-    const filter = this.#beginnings.has(month) ? null : this.#filter(this.#of(month))
-    if (filter === null) return 0
-    let fits = 0
-    let above = most + 1
-    while (above - fits > 1) {
-      const middle = (fits + above) >>> 1
-      if (requestEvent(filter, event, middle * steps) === null) above = middle
-      else fits = middle
-    }
-    return fits
+    const filter = this.#monthFilter(month)
+    return filter === null ? 0 : roomIn(filter, event, steps, most)
   }
 
-  #of(month: string): readonly Spent[] {
+  /** Whether more updates, of several studies, fit into a month. */
+  fits(month: string, more: readonly Updates[]): boolean {
+    if (this.#beginnings.has(month)) return more.every(({ updates }) => updates === 0)
+    return filterAfter(this.#caps.month, [...this.#of(month), ...more.map(spentBy)]) !== null
+  }
+
+  /** Whether more updates, of several studies, fit into the lifetime. */
+  fitsLifetime(more: readonly Updates[]): boolean {
+    const { lifetime } = this.#caps
+    if (lifetime === null) return true
+    if (this.#beginnings.size > 0) return more.every(({ updates }) => updates === 0)
+    return filterAfter(lifetime, [...this.#entries.values(), ...more.map(spentBy)]) !== null
+  }
+
+  #monthFilter(month: string): PrivacyFilter | null {
+    return this.#beginnings.has(month) ? null : filterAfter(this.#caps.month, this.#of(month))
+  }
+
+  #of(month: string): readonly Entry[] {
     return [...this.#entries.values()].filter((entry) => entry.month === month)
   }
 
-  /** The month's filter after some events, or null if they do not fit. */
-  #filter(spent: readonly Spent[]): PrivacyFilter | null {
-    const steps = new Map<string, number>()
-    for (const one of spent) steps.set(one.event, (steps.get(one.event) ?? 0) + one.steps)
-    let filter: PrivacyFilter | null = newPrivacyFilter(this.#cap)
-    for (const [event, count] of steps)
-      filter = filter && requestEvent(filter, decode(dpEventCodec, fromHex(event)), count)
-    return filter
+  #dated() {
+    return [...this.#beginnings].sort().map(([month, beginning]) => ({ month, ...beginning }))
   }
 }

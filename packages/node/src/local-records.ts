@@ -14,6 +14,7 @@ import { splitByPatient } from "@consilium/records/split"
 import { declaredStandardiser, fitStandardiser, standardise } from "@consilium/records/standardise"
 import type { FacilityFile } from "./config/role-files.js"
 import type { TableForm } from "./config/table-form.js"
+import { checkImageForm, type ImageForm, isImageSource, readImages, scaledPixels } from "./image-records.js"
 import type { LocalRecords } from "./roles/facility-machine.js"
 import { preparedSides, readTableRows } from "./table-records.js"
 
@@ -32,6 +33,8 @@ export interface RawRecords {
   readonly warnings: readonly string[]
   /** Of a table: what its rows hold, where missing values are NaN until a study says what becomes of them. */
   readonly form: TableForm | null
+  /** Of images: their size and classes. Their pixels lie in [0, 1] until a study says how they are scaled. */
+  readonly images?: ImageForm
 }
 
 /**
@@ -43,6 +46,12 @@ export const readRecords = async (
   configPath: string,
   { records }: FacilityFile,
 ): Promise<RawRecords> => {
+  if (isImageSource(records)) {
+    const { form: images, rows, holdOut } = await readImages(configPath, records)
+    const apart = holdOut && { train: rows, holdOut }
+    const sides = apart ? { ...apart, independent: apart } : splitBothWays(facility, rows)
+    return { ...sides, preparation: "declared", warnings: [], form: null, images }
+  }
   const path = resolve(dirname(resolve(configPath)), records.file)
   let bytes: Uint8Array
   try {
@@ -133,7 +142,8 @@ export const sidesOf = (
       `The study prepares tables of the schema ${study.data.schema}; this facility's records are no such table.`,
       { remedy: "Name the file in facility.yaml with `format: table` and the study's schema." },
     )
-  if (study !== undefined) checkFeatures(study.model.features, sides.train.names)
+  if (study !== undefined && raw.images !== undefined) checkImageForm(raw.images, study)
+  else if (study !== undefined) checkFeatures(study.model.features, sides.train.names)
   return sides
 }
 
@@ -151,6 +161,16 @@ const checkFeatures = (wanted: readonly string[], present: readonly string[]): v
  */
 export const prepare = (raw: RawRecords, study?: Pick<Study, "privacy" | "model" | "data">): LocalRecords => {
   const { train, holdOut } = sidesOf(raw, study)
+  if (study !== undefined && raw.images !== undefined)
+    return {
+      featureNames: [],
+      train: scaledPixels(train, study),
+      holdOut: scaledPixels(holdOut, study),
+      trainRaw: train,
+      holdOutRaw: holdOut,
+      patients: train.patients,
+      preparation: raw.preparation,
+    }
   const scale = study?.privacy
     ? declaredStandardiser(
         study.privacy.standardise.map((constants, i) => ({
@@ -163,6 +183,7 @@ export const prepare = (raw: RawRecords, study?: Pick<Study, "privacy" | "model"
     featureNames: train.names,
     train: standardise(scale, train),
     holdOut: standardise(scale, holdOut),
+    trainRaw: train,
     holdOutRaw: holdOut,
     patients: train.patients,
     preparation: study?.privacy ? raw.preparation : "own-statistics",

@@ -9,11 +9,13 @@ import {
   type LedgerHead,
   type LedgerPlace,
   ledgerEntryCodec,
+  ledgerEntryHash,
 } from "@consilium/federation/ledger-chain"
 import type { Budget, Refusal } from "@consilium/federation/policy"
 import type { DpEvent } from "@consilium/privacy/events"
+import type { LifetimeReading } from "./ledger-lifetime.js"
 import { LedgerLinks } from "./ledger-links.js"
-import { LedgerMonths, type MonthReading, monthAt } from "./ledger-months.js"
+import { LedgerMonths, type MonthReading, monthAt, type NotedCharge, type Updates } from "./ledger-months.js"
 import { LedgerTurns } from "./ledger-turns.js"
 import type { StudyStore } from "./store/study-store.js"
 
@@ -29,8 +31,18 @@ export const shownHeadsCodec = list(record({ seq: u53, hash: fixedBytes(32), cer
 
 export interface LedgerOptions {
   readonly facility: Uint8Array
+  /** Of a calendar month. */
   readonly cap: Budget
+  /** Of all months together; null for none. */
+  readonly lifetime?: Budget | null
   readonly now?: () => number
+}
+
+/** A new beginning of the ledger, as a facility's log holds it. */
+export interface NotedBeginning {
+  readonly entry: LedgerEntry
+  /** When it was logged, in milliseconds since 1970; null where that is not known. */
+  readonly at: number | null
 }
 
 /**
@@ -46,11 +58,14 @@ export class PrivacyLedger {
   #certified: LedgerHead | null = null
   /** Heads that others were seen to hold, and that this ledger lacked when it was looked for them last. */
   readonly #others = new Map<string, LedgerHead>()
+  readonly #beginnings = new Map<string, NotedBeginning>()
+  /** Warnings that were told in this process. */
+  readonly #told = new Set<string>()
   readonly #open: Promise<void>
   #opened: () => void = () => undefined
 
-  constructor({ facility, cap, now = Date.now }: LedgerOptions) {
-    this.#months = new LedgerMonths(cap)
+  constructor({ facility, cap, lifetime = null, now = Date.now }: LedgerOptions) {
+    this.#months = new LedgerMonths({ month: cap, lifetime })
     this.#now = now
     this.#links = new LedgerLinks(facility)
     this.#open = new Promise((resolve) => {
@@ -61,15 +76,17 @@ export class PrivacyLedger {
   // --- what the logs hold
 
   /** Notes a charge of a study; one that is known already is passed over. */
-  note(study: string, charge: Charge): void {
-    this.#months.note(study, charge)
+  note(study: string, charge: Charge, at: number | null = null): void {
+    this.#months.note(study, charge, at)
     this.#links.add(ledgerEntryOf(fromHex(study), charge))
   }
 
   /** Notes a new beginning. */
-  noteBeginning(entry: LedgerEntry): void {
+  noteBeginning(entry: LedgerEntry, at: number | null = null): void {
     if (entry.what.type !== "reset") return
     this.#links.add(entry)
+    const known = this.#beginnings.get(toHex(ledgerEntryHash(entry)))
+    this.#beginnings.set(toHex(ledgerEntryHash(entry)), { entry, at: at ?? known?.at ?? null })
     const { by, reason } = entry.what
     this.#months.begin(entry.place.month, { by, reason })
   }
@@ -86,14 +103,16 @@ export class PrivacyLedger {
   /** Notes what the log of a study holds. */
   async read(study: string, store: StudyStore): Promise<void> {
     for await (const { header, body } of store.entries()) {
-      if (header.type === CHARGED) this.note(study, decode(chargeCodec, body))
-      if (header.type === LEDGER_RESET) this.noteBeginning(decode(ledgerEntryCodec, body))
+      if (header.type === CHARGED) this.note(study, decode(chargeCodec, body), header.at)
+      if (header.type === LEDGER_RESET) this.noteBeginning(decode(ledgerEntryCodec, body), header.at)
       if (header.type === LEDGER_SHOWN) this.noteShown(study, null, decode(shownHeadsCodec, body))
     }
   }
 
   /** Everything charged before is noted: from here on rounds can be admitted. */
   opened(): void {
+    // what came back from journals was told by another process
+    this.#told.clear()
     this.#opened()
   }
 
@@ -157,7 +176,7 @@ export class PrivacyLedger {
   // --- what is spent
 
   /**
-   * Sets aside what an update would cost, until it is charged or given up; or says why the month has no room for it.
+   * Sets aside what an update would cost, until it is charged or given up; or says why there is no room for it.
    * Waits until everything charged before is noted.
    */
   async reserve(study: string, event: DpEvent, steps: number): Promise<Refusal | null> {
@@ -220,13 +239,43 @@ export class PrivacyLedger {
     return this.#months.readings()
   }
 
-  /** Noisy updates of each study in each month. */
-  updates(): ReturnType<LedgerMonths["updates"]> {
-    return this.#months.updates()
+  /** All months together, by an odometer. */
+  lifetime(): LifetimeReading {
+    return this.#months.lifetime()
+  }
+
+  /** What is spent of the cap over all months; null without one. */
+  get lifetimeCap(): LifetimeReading["cap"] {
+    return this.#months.lifetimeCap()
+  }
+
+  /** Every charge that is known, in the order of the ledger. */
+  charges(): readonly NotedCharge[] {
+    return this.#months.charges()
+  }
+
+  /** Every new beginning, in the order of the ledger. */
+  beginnings(): readonly NotedBeginning[] {
+    return [...this.#beginnings.values()].sort((a, b) => a.entry.place.seq - b.entry.place.seq)
   }
 
   /** How many more updates of a kind fit into this month, up to `most`. */
   room(event: DpEvent, steps: number, most: number): number {
     return this.#months.room(monthAt(this.#now()), event, steps, most)
+  }
+
+  /** Whether more updates, of several studies, fit into this month, or into all months. */
+  fits(cap: "month" | "lifetime", more: readonly Updates[]): boolean {
+    return cap === "month" ? this.#months.fits(monthAt(this.#now()), more) : this.#months.fitsLifetime(more)
+  }
+
+  /** The time that it goes by, in milliseconds since 1970. */
+  get time(): number {
+    return this.#now()
+  }
+
+  /** Whether something is said for the first time since everything was noted. */
+  isNews(what: string): boolean {
+    return this.#told.size < this.#told.add(what).size
   }
 }

@@ -163,7 +163,10 @@ describe("the round that begins with new keys", () => {
     (round: number, attempt: number) =>
     (state: InAttempt): LeaderState => ({
       ...state,
-      progress: { ...state.progress, keys: { ...state.progress.keys, pending: { round, attempt } } },
+      progress: {
+        ...state.progress,
+        keys: { ...state.progress.keys, pending: { purpose: "update", round, attempt } },
+      },
     })
   const under =
     (round: number) =>

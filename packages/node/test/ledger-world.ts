@@ -236,6 +236,11 @@ export class LedgerWorld {
       featureNames: study.model.features,
       train: toyRecords(me.name, 3, rows),
       holdOut,
+      trainRaw: {
+        ...toyRecords(me.name, 3, rows),
+        names: study.model.features,
+        patients: Uint32Array.from({ length: rows }, (_, i) => i),
+      },
       holdOutRaw: {
         ...holdOut,
         names: study.model.features,

@@ -8,7 +8,13 @@ import { chargeCodec, chargeFor, ledgerEntryOf } from "@consilium/federation/cha
 import { emptyLedger, type LedgerPlace, ledgerHeadAfter } from "@consilium/federation/ledger-chain"
 import { type Message, messageCodec, pack, type RoundSpec, specDigest } from "@consilium/federation/messages"
 import { modelFile, modelHashOf } from "@consilium/federation/model"
-import { epsilonAfter, isPrivate, type PrivateStudy, stepEvent } from "@consilium/federation/privacy-plan"
+import {
+  epsilonAfter,
+  isPrivate,
+  NO_FIGURES,
+  type PrivateStudy,
+  stepEvent,
+} from "@consilium/federation/privacy-plan"
 import { participantId } from "@consilium/federation/roster"
 import { studyDigest } from "@consilium/federation/study"
 import { RdpAccountant } from "@consilium/privacy/rdp"
@@ -67,6 +73,7 @@ const charge = (round: number, attempt: number, place: LedgerPlace) =>
       model: new Uint8Array(32),
     },
     round,
+    NO_FIGURES,
     place,
   )
 const A = ID
@@ -283,6 +290,11 @@ describe("a facility that crashes", () => {
     featureNames: STUDY.model.features,
     train: rows,
     holdOut: rows,
+    trainRaw: {
+      ...rows,
+      names: STUDY.model.features,
+      patients: Uint32Array.from({ length: 30 }, (_, i) => i),
+    },
     holdOutRaw: {
       ...rows,
       names: STUDY.model.features,

@@ -6,8 +6,9 @@ import { HEART_DECLARED_STANDARDISER, HEART_FEATURES } from "@consilium/records/
 import type { LabelledRows } from "@consilium/records/rows"
 import { syntheticHeart } from "@consilium/records/synthetic-heart"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { testStudy } from "../../federation/test/members.js"
 import { type FacilityFileInput, facilityFileSchema } from "../src/config/role-files.js"
-import { studyPrivacyOf } from "../src/config/study-file.js"
+import { studyPrivacyOf, studyPrivacySchema } from "../src/config/study-privacy.js"
 import { prepare, readRecords } from "../src/local-records.js"
 
 const features = HEART_FEATURES.map(({ name }) => name)
@@ -15,18 +16,8 @@ const study = {
   model: { kind: "logistic-regression" as const, features },
   data: null,
   privacy: studyPrivacyOf(
-    {
-      epsilon: 1,
-      delta: 1e-5,
-      noise_multiplier: 10,
-      calibrate: false,
-      max_grad_norm: 1,
-      sample_rate: 0.1,
-      metrics: "none",
-      standardise: null,
-    },
-    features,
-    1,
+    studyPrivacySchema.parse({ epsilon: 1, noise_multiplier: 10, calibrate: false }),
+    testStudy(4, { model: { features }, training: { steps: 1 }, rounds: 1 }),
   ),
 }
 const SYNTHETIC = syntheticHeart({ profile: "clinic", rows: 300, random: insecureSeededRandom("rows") })

@@ -96,6 +96,11 @@ class HandCarried {
       featureNames: study.model.features,
       train: toyRecords(me.name, 3, 20),
       holdOut,
+      trainRaw: {
+        ...toyRecords(me.name, 3, 20),
+        names: study.model.features,
+        patients: Uint32Array.from({ length: 20 }, (_, i) => i),
+      },
       holdOutRaw: {
         ...holdOut,
         names: study.model.features,

@@ -1,4 +1,5 @@
 import { ConsiliumError } from "@consilium/base/errors"
+import { clippedRow, type RowBound } from "./clipped-row.js"
 import { checkStep } from "./grid.js"
 import { UPWARD } from "./mechanism.js"
 
@@ -21,36 +22,31 @@ export interface ClippedGrid {
 export const gridSensitivity = ({ maxNorm, dimension, step }: ClippedGrid): number =>
   (maxNorm / step + Math.sqrt(dimension) / 2) * UPWARD
 
-/** The row, scaled down to the norm if it is longer, in steps and not yet whole; no intermediate value overflows. */
-const clipped = (row: Float64Array, { maxNorm, step }: ClippedGrid): Float64Array => {
-  const largest = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-  if (largest === 0) return row
-  const relative = row.map((value) => value / largest)
-  const root = Math.sqrt(relative.reduce((sum, value) => sum + value * value, 0))
-  if (largest * root <= maxNorm) return row.map((value) => value / step)
-  return relative.map((value) => (value * (maxNorm / root)) / step)
+/**
+ * Refuses rows that cannot be summed.
+ * @throws {ConsiliumError} "privacy/bad-parameter" if a row has another length or is not finite, or the sum may pass 2^52 steps
+ */
+export const checkRows = (rows: readonly Float64Array[], dimension: number, sensitivity: number): void => {
+  if (rows.length * sensitivity > 2 ** 52)
+    throw new ConsiliumError(
+      "privacy/bad-parameter",
+      `A sum of ${rows.length} rows may pass 2^52 grid steps.`,
+      {
+        remedy: "Take a coarser grid.",
+      },
+    )
+  for (const row of rows) {
+    if (!(row instanceof Float64Array) || row.length !== dimension)
+      throw new ConsiliumError("privacy/bad-parameter", `A row is no Float64Array of ${dimension} numbers.`)
+    for (const value of row)
+      if (!Number.isFinite(value))
+        throw new ConsiliumError("privacy/bad-parameter", "A row holds a number that is not finite.")
+  }
 }
 
-/**
- * Adds a row, clipped and rounded to whole steps, to a sum.
- *
- * Math:  sum += round(row * min(1, maxNorm / |row|) / step); the norm of what is added is checked in whole numbers, which
- *        are exact in doubles, and the row is shrunk further should rounding in the scaling have carried it over
- * Error: at most half a step a coordinate
- */
-const addClipped = (row: Float64Array, grid: ClippedGrid, sum: Float64Array): void => {
-  const limit = gridSensitivity(grid) ** 2
-  const scaled = clipped(row, grid)
-  let shrink = 1
-  let rounded: Float64Array
-  for (;;) {
-    rounded = scaled.map((value) => Math.round(value * shrink))
-    let squares = 0
-    for (const value of rounded) squares += value * value
-    if (squares <= limit) break
-    shrink *= 1 - 2 ** -40
-  }
-  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + (rounded[i] as number)
+/** Adds whole numbers to a sum, from a place on. */
+export const addWhole = (whole: Float64Array, sum: Float64Array, from = 0): void => {
+  for (let i = 0; i < whole.length; i++) sum[from + i] = (sum[from + i] as number) + (whole[i] as number)
 }
 
 /**
@@ -67,25 +63,11 @@ const addClipped = (row: Float64Array, grid: ClippedGrid, sum: Float64Array): vo
  */
 export const clippedSum = (rows: readonly Float64Array[], grid: ClippedGrid): Float64Array => {
   checkStep(grid.step)
-  if (rows.length * gridSensitivity(grid) > 2 ** 52)
-    throw new ConsiliumError(
-      "privacy/bad-parameter",
-      `A sum of ${rows.length} rows may pass 2^52 grid steps.`,
-      {
-        remedy: "Take a coarser grid.",
-      },
-    )
-  for (const row of rows) {
-    if (!(row instanceof Float64Array) || row.length !== grid.dimension)
-      throw new ConsiliumError(
-        "privacy/bad-parameter",
-        `A row is no Float64Array of ${grid.dimension} numbers.`,
-      )
-    for (const value of row)
-      if (!Number.isFinite(value))
-        throw new ConsiliumError("privacy/bad-parameter", "A row holds a number that is not finite.")
-  }
-  const sum = new Float64Array(grid.dimension)
-  for (const row of rows) addClipped(row, grid, sum)
+  const { maxNorm, dimension, step } = grid
+  const sensitivity = gridSensitivity(grid)
+  checkRows(rows, dimension, sensitivity)
+  const sum = new Float64Array(dimension)
+  const bound: RowBound = { norm: "l2", maxNorm, step, sensitivity }
+  for (const row of rows) addWhole(clippedRow(row, bound).whole, sum)
   return sum
 }

@@ -23,6 +23,8 @@ export interface DistributedGaussian {
   readonly parties: number
   /** Length of the vector, after padding to a power of two if it is rotated. */
   readonly dimension: number
+  /** Whether vectors are of whole grid steps already, of at most the clip norm: nothing is rounded then. */
+  readonly whole?: boolean
   /** Bias of conditional randomised rounding, in [0, 1): 0 takes the worst case of rounding; exp(-0.5) is usual. */
   readonly beta: number
 }
@@ -47,6 +49,7 @@ const checkDistributed = (setting: DistributedGaussian): void => {
 export const roundedL2 = (setting: DistributedGaussian): number => {
   checkDistributed(setting)
   const { clip, granularity, dimension, beta } = setting
+  if (setting.whole === true) return clip
   const worst = clip + granularity * Math.sqrt(dimension)
   if (beta === 0) return worst
   const half = (granularity * Math.sqrt(dimension)) / 2

@@ -1,38 +1,40 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
 import type { Accountant } from "./accountant.js"
-import { type ClippedGrid, clippedSum, gridSensitivity } from "./clipped-sum.js"
-import {
-  type DpEvent,
-  discreteGaussianVectorEvent,
-  mustBeCount,
-  mustBePositive,
-  poissonSampledEvent,
-} from "./events.js"
+import { nextClipNorm, unclippedShare } from "./adaptive-clipping.js"
+import type { ClippedGrid } from "./clipped-sum.js"
+import { discreteLaplace } from "./discrete-laplace.js"
+import { type DpEvent, mustBeCount, mustBePositive, poissonSampledEvent } from "./events.js"
 import { FAST_SIGMA_LIMIT, FastDiscreteGaussian } from "./fast-discrete-gaussian.js"
-import { checkStep, finestUsefulStep } from "./grid.js"
 import { UPWARD } from "./mechanism.js"
 import { poissonSample } from "./poisson-sample.js"
 import { RandomBits } from "./random-bits.js"
 import { compare, exactly, multiply, type Rational, toNumber } from "./rational.js"
+import { type SumRelease, type SumReleaseParameters, sumRelease } from "./sum-release.js"
 
-export interface DpOptimizerParameters {
-  /** Standard deviation of the noise / what one row can move the sum. */
-  readonly noiseMultiplier: number
-  /** L2 norm to which each row's gradient is clipped. */
-  readonly maxGradNorm: number
+export interface DpOptimizerParameters extends SumReleaseParameters {
   /** Probability with which a row joins a batch; in (0, 1]. */
   readonly sampleRate: Rational | number
   /** How many rows there are; public. A patient with several records is one row: their gradients are summed first. */
   readonly datasetSize: number
-  /** How many parameters the model has. */
-  readonly dimension: number
   readonly learningRate: number
   readonly random: RandomSource
   /** What has been spent so far; the optimizer composes its steps onto it. */
   readonly accountant: Accountant
-  /** Grid step, a power of two; if left out, the largest that adds at most a hundredth to the sensitivity. */
-  readonly gridStep?: number
+  /** With adaptive clipping: the norm to go on from, such as `clipNorm` of an earlier optimizer; maxGradNorm if left out. */
+  readonly clipNorm?: number
+}
+
+/** Exact noise of a kind: discrete Gaussian of a standard deviation, or discrete Laplace of a scale. */
+const samplerOf = (
+  { noise }: SumRelease,
+  mechanism: "gaussian" | "laplace",
+  random: RandomSource,
+): { samples(count: number): BigInt64Array } => {
+  const exact = exactly(noise)
+  return mechanism === "gaussian"
+    ? new FastDiscreteGaussian(multiply(exact, exact), random)
+    : { samples: (count) => discreteLaplace(exact, count, random) }
 }
 
 /** A double that is at least the rate, which a double need not hold exactly. */
@@ -43,74 +45,90 @@ const notBelow = (rate: Rational): number => {
 
 /**
  * DP-SGD for any model that gives one gradient per row: draws Poisson batches, clips, sums on a grid, adds exact
- * discrete Gaussian noise, and charges the accountant for each step before its result leaves.
+ * discrete noise, and charges the accountant for each step before its result leaves. Rows are clipped as a whole, layer by
+ * layer, or to a norm that follows a quantile of theirs; the noise is Gaussian, or Laplace on rows clipped in L1.
  *
  *     const rows = [...optimizer.nextBatch()].map((row) => gradientOf(row))
  *     optimizer.step(parameters, rows)
  *
  * Math:   parameters -= learningRate / (q N) * step * (sum of clipped rows + N(0, sigma^2) on whole numbers),
- *         sigma = noiseMultiplier * gridSensitivity. The divisor is the expected batch size: the true one is private
+ *         sigma = noiseMultiplier * sensitivity. The divisor is the expected batch size: the true one is private
  * Units:  noiseMultiplier is a ratio of standard deviation and sensitivity (not a variance); neighbours by adding or
  *         removing one row
- * Timing: the noise as `FastDiscreteGaussian`; the rest depends on the rows
- * Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1; the words are those of Opacus (Yousefpour et al. 2021)
+ * Timing: the noise as `FastDiscreteGaussian` or `discreteLaplace`; the rest depends on the rows
+ * Source: Abadi et al. 2016, arXiv:1607.00133, algorithm 1; adaptive clipping: Andrew et al. 2021, arXiv:1905.03871; the
+ *         words are those of Opacus (Yousefpour et al. 2021)
  */
 export class DpOptimizer {
   /** What one step costs. */
   readonly event: DpEvent
-  readonly grid: ClippedGrid
-  /** Standard deviation of the noise on each entry of a sum, in grid steps. */
+  /** Standard deviation (Laplace: scale) of the noise on each entry of a sum, in grid steps. */
   readonly sigma: number
   /** Mean size of a batch, which every sum is divided by. */
   readonly expectedBatchSize: number
   readonly #parameters: DpOptimizerParameters
-  readonly #noise: FastDiscreteGaussian
+  readonly #release: SumRelease
+  readonly #noise: { samples(count: number): BigInt64Array }
   readonly #bits: RandomBits
   #accountant: Accountant
   #steps = 0
   #batch: number | null = null
+  #clipNorm: number
 
   /** @throws {ConsiliumError} "privacy/bad-parameter" if a parameter makes no sense */
   constructor(parameters: DpOptimizerParameters) {
-    const { noiseMultiplier, maxGradNorm, datasetSize, dimension, learningRate } = parameters
-    mustBePositive("A noise multiplier", noiseMultiplier)
-    mustBePositive("A gradient norm", maxGradNorm)
+    const { maxGradNorm, datasetSize, learningRate, mechanism = "gaussian", clipping } = parameters
+    this.#release = sumRelease(parameters)
+    this.sigma = this.#release.noise
+    mustBePositive("The noise of a sum", this.sigma)
+    if (!(this.sigma <= FAST_SIGMA_LIMIT))
+      throw new ConsiliumError(
+        "privacy/bad-parameter",
+        `The noise of ${this.sigma} grid steps exceeds 2^39.`,
+        { remedy: "Take a coarser grid." },
+      )
     mustBePositive("A learning rate", learningRate)
     mustBeCount("The number of rows", datasetSize, 1)
-    mustBeCount("A dimension", dimension, 1)
     if (parameters.accountant.relation !== "add-or-remove-one")
       throw new ConsiliumError(
         "privacy/bad-parameter",
         "Training on Poisson samples is accounted for neighbours that add or remove one row, and the accountant's replace one.",
       )
-    const step = parameters.gridStep ?? finestUsefulStep(maxGradNorm, dimension)
-    checkStep(step)
     const rate = exactly(parameters.sampleRate)
     if (rate.numerator <= 0n || rate.numerator > rate.denominator)
       throw new ConsiliumError("privacy/bad-parameter", "A sampling rate lies outside (0, 1].")
-    this.grid = { maxNorm: maxGradNorm, dimension, step }
-    const sensitivity = gridSensitivity(this.grid)
-    this.sigma = noiseMultiplier * sensitivity
-    if (!(this.sigma <= FAST_SIGMA_LIMIT))
-      throw new ConsiliumError(
-        "privacy/bad-parameter",
-        `The noise of ${this.sigma} grid steps exceeds 2^39.`,
-        {
-          remedy: "Take a coarser grid.",
-        },
-      )
+    this.#clipNorm = parameters.clipNorm ?? maxGradNorm
+    if (clipping?.type === "adaptive") {
+      const { minimum, maximum } = clipping.rule
+      if (!(minimum <= this.#clipNorm && this.#clipNorm <= maximum))
+        throw new ConsiliumError(
+          "privacy/bad-parameter",
+          `A clip norm of ${this.#clipNorm} lies outside [${minimum}, ${maximum}].`,
+        )
+      // a rule that makes no sense is refused now, not at the first step
+      nextClipNorm(this.#clipNorm, 0, clipping.rule)
+    } else if (this.#clipNorm !== maxGradNorm)
+      throw new ConsiliumError("privacy/bad-parameter", "Only adaptive clipping goes on from another norm.")
     this.expectedBatchSize = toNumber(multiply(rate, exactly(datasetSize)))
-    this.event = poissonSampledEvent(notBelow(rate), discreteGaussianVectorEvent(this.sigma, sensitivity))
+    this.event = poissonSampledEvent(notBelow(rate), this.#release.event)
     this.#parameters = parameters
     this.#accountant = parameters.accountant
-    const exactSigma = exactly(this.sigma)
-    this.#noise = new FastDiscreteGaussian(multiply(exactSigma, exactSigma), parameters.random)
+    this.#noise = samplerOf(this.#release, mechanism, parameters.random)
     this.#bits = new RandomBits(parameters.random)
   }
 
   /** The accountant with all steps taken so far. */
   get accountant(): Accountant {
     return this.#accountant
+  }
+  /** The norm that the next sum is clipped to; it changes with every sum if clipping is adaptive. */
+  get clipNorm(): number {
+    return this.#clipNorm
+  }
+  /** The grid of the next sum. */
+  get grid(): ClippedGrid {
+    const { dimension } = this.#parameters
+    return { maxNorm: this.#clipNorm, dimension, step: this.#release.step(this.#clipNorm) }
   }
   /** How many noisy sums have been given. */
   get steps(): number {
@@ -127,8 +145,9 @@ export class DpOptimizer {
   }
 
   /**
-   * The noisy sum of the batch's clipped gradients, in grid steps; an empty batch gives noise alone. Charged whether or
-   * not it is used.
+   * The noisy sum of the batch's clipped gradients, in steps of `grid` as it was before the call; an empty batch gives noise
+   * alone. Charged whether or not it is used. With adaptive clipping the noisy count of unclipped rows, which is part of the
+   * same release, then moves `clipNorm`: a function of what was released, so it costs nothing more.
    * @throws {ConsiliumError} "privacy/wrong-batch" if there is no batch or the rows are not as many as it has;
    *   "privacy/bad-parameter" if a row is unusable. Neither charges or uses up the batch.
    */
@@ -140,13 +159,19 @@ export class DpOptimizer {
           ? "A step was taken without a batch."
           : "The gradients are not those of the batch.",
       )
-    const sum = clippedSum(rows, this.grid)
+    const sum = this.#release.sum(rows, this.#clipNorm)
     this.#accountant = this.#accountant.compose(this.event)
     this.#batch = null
     this.#steps++
     const noisy = this.#noise.samples(sum.length)
     for (let i = 0; i < sum.length; i++) noisy[i] = (noisy[i] as bigint) + BigInt(sum[i] as number)
-    return noisy
+    const { dimension, clipping } = this.#parameters
+    const { countWeight } = this.#release
+    if (clipping?.type !== "adaptive" || countWeight === null) return noisy
+    const halves = Number(noisy[dimension] as bigint) / (2 * countWeight)
+    const share = unclippedShare(halves, this.expectedBatchSize)
+    this.#clipNorm = nextClipNorm(this.#clipNorm, share, clipping.rule)
+    return noisy.slice(0, dimension)
   }
 
   /**
@@ -154,13 +179,14 @@ export class DpOptimizer {
    * @throws {ConsiliumError} as `noisyClippedSum`; "privacy/bad-parameter" if the parameters have another dimension
    */
   step(parameters: Float64Array, rows: readonly Float64Array[]): void {
-    if (!(parameters instanceof Float64Array) || parameters.length !== this.grid.dimension)
+    const { step, dimension } = this.grid
+    if (!(parameters instanceof Float64Array) || parameters.length !== dimension)
       throw new ConsiliumError(
         "privacy/bad-parameter",
-        `The parameters are no Float64Array of ${this.grid.dimension} numbers.`,
+        `The parameters are no Float64Array of ${dimension} numbers.`,
       )
     const sum = this.noisyClippedSum(rows)
-    const factor = (this.#parameters.learningRate * this.grid.step) / this.expectedBatchSize
+    const factor = (this.#parameters.learningRate * step) / this.expectedBatchSize
     for (let i = 0; i < sum.length; i++)
       parameters[i] = (parameters[i] as number) - factor * Number(sum[i] as bigint)
   }

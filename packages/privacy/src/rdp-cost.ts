@@ -208,7 +208,7 @@ export const rdpCost = (
       if (event.l2Sensitivity === 0) return uniform(orders, 0)
       return perOrder(orders, (alpha) => gaussianRdp(event.sigma / event.l2Sensitivity, alpha))
     case "discrete-laplace":
-      return perOrder(orders, (alpha) => discreteLaplaceRdp(event.scale, event.sensitivity, alpha))
+      return perOrder(orders, discreteLaplaceRdp(event.scale, event.sensitivity))
     case "randomized-response":
       if (relation !== "replace-one") return uniform(orders, Infinity)
       return perOrder(orders, (alpha) => randomizedResponseRdp(event.probability, event.buckets, alpha))

@@ -1,3 +1,4 @@
+import { discreteLaplaceLoss } from "./discrete-laplace-loss.js"
 import { exp, expm1, log, log1p, logAddExp, logBinomial } from "./math.js"
 
 /**
@@ -109,30 +110,24 @@ export const laplaceRdp = (b: number, alpha: number): number => {
   return Math.min(epsilon, (ROUNDING * log1p(excess)) / (alpha - 1))
 }
 
-/** Above this sensitivity the discrete Laplace mechanism is accounted as any mechanism of its pure epsilon. */
-const MOST_ATOMS = 2000
-
 /**
- * Renyi divergence of the discrete Laplace mechanism on one whole number.
+ * Renyi divergence of the discrete Laplace mechanism on one whole number, as a function of the order.
  *
- * Math:  the loss is sensitivity / scale at and below 0, its negative at and above the sensitivity, and linear between
  * Units: scale and sensitivity in grid steps; order Infinity gives sensitivity / scale
- * Source: definition 3 of Mironov 2017 for the distribution of Ghosh, Roughgarden and Sundararajan 2012, section 2
+ * Source: definition 3 of Mironov 2017 for the loss of `discreteLaplaceLoss`
  */
-export const discreteLaplaceRdp = (scale: number, sensitivity: number, alpha: number): number => {
-  if (sensitivity === 0) return 0
+export const discreteLaplaceRdp = (scale: number, sensitivity: number): ((alpha: number) => number) => {
+  if (sensitivity === 0) return () => 0
   const epsilon = sensitivity / scale
-  if (alpha === Infinity || epsilon === Infinity) return epsilon
-  if (sensitivity > MOST_ATOMS) return pureRdp(epsilon, alpha)
-  const decay = exp(-1 / scale)
-  const atoms: LossAtom[] = [
-    { loss: epsilon, probability: 1 / (1 + decay) },
-    { loss: -epsilon, probability: exp(-sensitivity / scale) / (1 + decay) },
-  ]
-  const peak = -expm1(-1 / scale) / (1 + decay)
-  for (let x = 1; x < sensitivity; x++)
-    atoms.push({ loss: (sensitivity - 2 * x) / scale, probability: peak * exp(-x / scale) })
-  return discreteLossRdp(atoms, alpha)
+  if (epsilon === Infinity) return () => epsilon
+  const atoms = discreteLaplaceLoss(scale, sensitivity)
+  return (alpha) => {
+    if (alpha === Infinity) return epsilon
+    // what the pieces of a long law spread may pass what pure DP allows by a hair
+    return atoms === null
+      ? pureRdp(epsilon, alpha)
+      : Math.min(discreteLossRdp(atoms, alpha), pureRdp(epsilon, alpha))
+  }
 }
 
 /**

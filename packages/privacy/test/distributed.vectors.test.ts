@@ -42,6 +42,14 @@ describe("distributed discrete Gaussian", () => {
     },
   )
 
+  it("vectors that are whole already cost as much as any that are rounded to the same norm", () => {
+    const rounded = setting(0.01, 0.5, 10, 1024)
+    const norm = roundedL2(rounded)
+    const whole = { ...rounded, clip: norm, whole: true }
+    expect(roundedL2(whole)).toBe(norm)
+    expect(distributedEvent(whole)).toEqual(distributedEvent(rounded))
+  })
+
   it("fewer honest parties, coarser steps and more entries cost more", () => {
     const base = distributedRho(setting(0.01, 0.5, 10, 1024))
     expect(distributedRho(setting(0.01, 0.5, 9, 1024))).toBeGreaterThan(base)

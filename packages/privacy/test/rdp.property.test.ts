@@ -102,7 +102,7 @@ describe("against slow references", () => {
           sum += Math.exp((-alpha * Math.abs(x) + (alpha - 1) * Math.abs(x - sensitivity)) / scale)
         }
         const truth = Math.log(sum / norm) / (alpha - 1)
-        expect(discreteLaplaceRdp(scale, sensitivity, alpha) / truth).toBeCloseTo(1, 8)
+        expect(discreteLaplaceRdp(scale, sensitivity)(alpha) / truth).toBeCloseTo(1, 8)
       }
   })
 

@@ -4,17 +4,24 @@ import { join, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Protection, Study } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
+import { withStoredStudy } from "@consilium/node/audit-sources"
+import { type PrivacyTerms, privacyConfigSchema, privacyTerms } from "@consilium/node/config/privacy-config"
+import { readConfig } from "@consilium/node/config/yaml-file"
 import { type Sides, sidesOf } from "@consilium/node/local-records"
 import { type Outcome, readOutcomes } from "@consilium/node/roles/outcome"
 import { baselinesOf, rowOf } from "../demo/baselines.js"
 import { Chaos } from "../demo/chaos.js"
+import { chestFolder } from "../demo/chest-images.js"
 import { explainRun } from "../demo/explain.js"
+import { imageBaselines, imageModels } from "../demo/image-baselines.js"
+import { imageReport, type RoundModels, roundModels } from "../demo/image-report.js"
 import { demoInProcess, LOG_FILE } from "../demo/in-process.js"
 import { type DemoLayout, type DemoPlan, layOut, layOutInProcess, studyOfPlan } from "../demo/layout.js"
+import { noiseOf, noiseTerms } from "../demo/noise-switches.js"
 import { Processes } from "../demo/processes.js"
 import { type Records, recordsOf } from "../demo/records.js"
 import { type DemoReport, reportText } from "../demo/report.js"
-import { DEMO_DELTA, type DemoStrategy, proximalMuOf } from "../demo/studies.js"
+import { averages, DEMO_DELTA, type DemoStrategy, personalises, proximalMuOf } from "../demo/studies.js"
 import { type DemoSubject, isMadeUp } from "../demo/subjects.js"
 import { withoutNoise } from "../demo/without-noise.js"
 import { stopSignal } from "./stopping.js"
@@ -32,6 +39,10 @@ interface DemoArguments {
   readonly fineTune: number
   readonly protection: Protection
   readonly privacy?: string
+  readonly privacyConfig?: string
+  /** `--calibrate true|false`, or `--no-calibrate`. */
+  readonly calibrate?: string | boolean
+  readonly noiseMultiplier?: number
   readonly chaos?: boolean
   readonly inProcess?: boolean
   readonly explain?: boolean
@@ -49,6 +60,7 @@ const DEFAULTS = {
   simulated: { facilities: 6, fogs: 2, rounds: 10, strategy: "fedavg" },
   "synthetic-heart": { facilities: 6, fogs: 2, rounds: 10, strategy: "fedavg" },
   heart: { facilities: 4, fogs: 1, rounds: 15, strategy: "fedyogi" },
+  pneumonia: { facilities: 5, fogs: 1, rounds: 20, strategy: "fedavg" },
 } as const
 
 /** The simulated study has no published tuning; averaging gets near the pooled model in ten rounds at this rate. */
@@ -58,14 +70,13 @@ const SIMULATED_RATE = 0.01
 const MOST_PROCESSES = 100
 const MOST_IN_PROCESS = 1000
 
-const averages = (strategy: DemoStrategy): boolean => strategy === "fedavg" || strategy === "fedprox"
-
-/** What each facility may spend in the simulated study unless told; fine-tuning adds no noise, so it goes without. */
+/** What each facility may spend in the simulated study unless told; facilities' own models have no noise, so they go without. */
 const SIMULATED_EPSILON = 8
 
 /** The budget that `--privacy` names, or the study's own; null for none. */
-const epsilonOf = ({ study, privacy, fineTune }: DemoArguments): number | null => {
-  if (privacy === undefined) return study === "simulated" && fineTune === 0 ? SIMULATED_EPSILON : null
+const epsilonOf = ({ study, privacy, fineTune, strategy }: DemoArguments): number | null => {
+  if (privacy === undefined)
+    return study === "simulated" && fineTune === 0 && strategy !== "ditto" ? SIMULATED_EPSILON : null
   if (privacy === "off") return null
   const epsilon = Number(privacy)
   if (privacy.trim() !== "" && epsilon > 0 && epsilon < Number.POSITIVE_INFINITY) return epsilon
@@ -74,11 +85,25 @@ const epsilonOf = ({ study, privacy, fineTune }: DemoArguments): number | null =
   })
 }
 
-const planOf = (options: DemoArguments): DemoPlan => {
-  const epsilon = epsilonOf(options)
+const planOf = (options: DemoArguments, configured: PrivacyTerms | null): DemoPlan => {
+  const epsilon = configured === null ? epsilonOf(options) : (configured.privacy?.epsilon ?? null)
+  const protection = configured?.protection ?? options.protection
+  const terms = configured ?? noiseTerms({ ...options, epsilon, delta: DEMO_DELTA })
   if (epsilon !== null && options.fineTune > 0)
     throw new ConsiliumError("cli/usage", "Fine-tuning adds no noise, so it does not go with --privacy.", {
       remedy: "Leave --fine-tune out, or say --privacy off.",
+    })
+  if (epsilon !== null && options.strategy === "ditto")
+    throw new ConsiliumError(
+      "cli/usage",
+      "Personal models add no noise, so ditto does not go with --privacy.",
+      {
+        remedy: "Take another --strategy, or say --privacy off.",
+      },
+    )
+  if (options.fineTune > 0 && options.strategy === "ditto")
+    throw new ConsiliumError("cli/usage", "With ditto each facility has a model of its own already.", {
+      remedy: "Leave --fine-tune out, or take another --strategy.",
     })
   const defaults = DEFAULTS[options.study]
   const strategy = options.strategy ?? defaults.strategy
@@ -89,7 +114,7 @@ const planOf = (options: DemoArguments): DemoPlan => {
       "cli/usage",
       `The ${options.study} study makes its own rows and reads no --data.`,
       {
-        remedy: "Leave --data out, or add --study heart.",
+        remedy: "Leave --data out, or add --study heart or --study pneumonia.",
       },
     )
   if (options.study === "heart" && facilities !== 4)
@@ -134,15 +159,25 @@ const planOf = (options: DemoArguments): DemoPlan => {
       options.learningRate ??
       (isMadeUp(options.study) && averages(strategy) && epsilon === null ? SIMULATED_RATE : undefined),
     fineTuneSteps: options.fineTune,
-    protection: options.protection,
+    protection,
     epsilon,
+    terms,
   }
+}
+
+/** The terms of a privacy_config.yaml, told from beforehand. */
+const termsIn = async ({ privacyConfig }: DemoArguments): Promise<PrivacyTerms | null> => {
+  if (privacyConfig === undefined) return null
+  const terms = privacyTerms(await readConfig(privacyConfigSchema, privacyConfig))
+  for (const note of terms.notes) tell(`Note: ${note}`)
+  return terms
 }
 
 /** The same study without noise. */
 const quietly = (plan: DemoPlan): DemoPlan => ({
   ...plan,
   epsilon: null,
+  terms: null,
   learningRate: isMadeUp(plan.study) && averages(plan.strategy) ? SIMULATED_RATE : undefined,
 })
 
@@ -223,6 +258,8 @@ interface Run {
   readonly audit: DemoReport["audit"]
   readonly chaos: DemoReport["chaos"]
   readonly explained: DemoReport["explained"]
+  /** The model of every round, where the study trains a network. */
+  readonly models: RoundModels
 }
 
 const auditOf = (
@@ -258,7 +295,7 @@ const inOneProcess = async (folder: string, plan: DemoPlan, options: DemoArgumen
   })
   tell(`The study runs in this process, among ${plan.facilities} facilities; its log comes to ${folder}.`)
   const narrate = (line: string): void => tell(`  ${line}`)
-  const { outcome, audit, seconds, authority } = await demoInProcess(layout, records, {
+  const { outcome, audit, seconds, authority, models } = await demoInProcess(layout, records, {
     narrate,
     stop: stopSignal(false),
   })
@@ -271,6 +308,7 @@ const inOneProcess = async (folder: string, plan: DemoPlan, options: DemoArgumen
     audit: auditOf(outcome, audit),
     chaos: null,
     explained: null,
+    models,
   }
 }
 
@@ -293,6 +331,9 @@ const inProcesses = async (folder: string, plan: DemoPlan, options: DemoArgument
     seconds,
     audit: auditOf(outcome, audit),
     explained: options.explain === true ? await explainRun(leader, outcome.id) : null,
+    models: await withStoredStudy(leader, outcome.id, ({ study, store }) =>
+      roundModels(study, store.entries()),
+    ),
     chaos:
       undisturbed === null || chaos === null
         ? null
@@ -308,7 +349,7 @@ const inProcesses = async (folder: string, plan: DemoPlan, options: DemoArgument
  * A whole study on this machine: data, kits, a process per role or one for all, and a report that says what was checked.
  */
 export const demo = async (options: DemoArguments): Promise<void> => {
-  const plan = planOf(options)
+  const plan = planOf(options, await termsIn(options))
   const folder = await runFolder(options.keep)
   const run = await (options.inProcess === true ? inOneProcess : inProcesses)(folder, plan, options)
   const { outcome, processes, seconds } = run
@@ -324,6 +365,8 @@ export const demo = async (options: DemoArguments): Promise<void> => {
         auc: facility[metrics]?.auc ?? null,
       })),
     )
+  const sides = asSplit(records, study)
+  const networks = plan.study === "pneumonia" ? imageModels(study, sides, plan.seed ?? 0) : null
   const report: DemoReport = {
     study: plan.study,
     protection: plan.protection,
@@ -347,10 +390,18 @@ export const demo = async (options: DemoArguments): Promise<void> => {
       bytes,
     })),
     metrics: withNames("global"),
-    personalised: plan.fineTuneSteps > 0 ? withNames("personal") : null,
+    personalised: personalises(plan) ? withNames("personal") : null,
     subgroups: outcome.subgroups,
-    baselines: baselinesOf(plan.study, asSplit(records, study), plan.seed ?? 0),
-    budget: plan.epsilon === null ? null : { epsilon: plan.epsilon, delta: DEMO_DELTA },
+    baselines: networks
+      ? imageBaselines(study, sides, networks)
+      : baselinesOf(plan.study, sides, plan.seed ?? 0),
+    images: networks ? await imageReport(study, chestFolder(plan.data), sides, networks, run.models) : null,
+    budget:
+      plan.epsilon === null
+        ? null
+        : { epsilon: plan.epsilon, delta: plan.terms?.privacy?.delta ?? DEMO_DELTA },
+    ended: outcome.reason,
+    noise: noiseOf(plan, study),
     privacy: outcome.privacy,
     withoutNoise:
       plan.epsilon === null

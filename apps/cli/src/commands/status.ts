@@ -1,6 +1,16 @@
-import { type RoleStatus, statusOf } from "@consilium/node/doctor/role-status"
+import { type FacilityStatus, type RoleStatus, statusOf } from "@consilium/node/doctor/role-status"
 import { wordsOf } from "./approvals.js"
 import { columns, type Format, print } from "./printed.js"
+
+const shown = (epsilon: number | null): string => (epsilon === null ? "without bound" : epsilon.toFixed(2))
+
+const spentLine = ({ month, epsilon, cap, lifetime }: FacilityStatus["privacy"]): string => {
+  const ofCap =
+    lifetime.cap === null
+      ? ""
+      : `; ${shown(lifetime.cap.spent)} of a cap of ${shown(lifetime.cap.epsilon)} is used`
+  return `Privacy spent: epsilon ${shown(epsilon)} of ${shown(cap.epsilon)} in ${month}, ${shown(lifetime.epsilon)} (delta ${lifetime.delta}) over all months${ofCap}.`
+}
 
 const table = (status: RoleStatus): readonly string[] => {
   switch (status.role) {
@@ -30,6 +40,8 @@ const table = (status: RoleStatus): readonly string[] => {
     case "facility":
       return [
         ...(status.privacy.problem === null ? [] : [`PRIVACY: ${status.privacy.problem.reason}`]),
+        ...status.privacy.warnings.map(({ says }) => `PRIVACY: ${says}`),
+        ...(status.privacy.lifetime.updates === 0 ? [] : [spentLine(status.privacy)]),
         ...columns(
           ["study", "id", "round", "phase", "approval", "events"],
           status.studies.map(({ name, id, round, phase, over, approval, waitsForApproval, log }) => [

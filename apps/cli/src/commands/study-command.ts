@@ -48,7 +48,11 @@ export const studyCommands = (program: Command): void => {
     .addOption(
       new Option("--privacy <kind>", "or a preset of a running leader, by its kind of privacy")
         .choices(["differential", "homomorphic", "mpc", "combined"])
-        .conflicts(["file", "config"]),
+        .conflicts(["file", "config", "privacyConfig"]),
+    )
+    .option(
+      "--privacy-config <file>",
+      "a privacy_config.yaml in the place of what the study says of noise and encryption; with --leader alone, of its first study",
     )
     .option("--leader <url>", "the leader's API, such as http://127.0.0.1:8001")
     .option("--token-file <file>", "file with the API token, for its owner only; not needed on loopback")
@@ -57,8 +61,12 @@ export const studyCommands = (program: Command): void => {
     .addOption(format())
     .addHelpText("after", `${EXAMPLE} plan --config study`)
   plan.action(async (options) => {
-    if ([options.file, options.config, options.privacy].every((one) => one === undefined))
-      plan.error("error: give --file study.yaml, --config FOLDER, or --privacy KIND with --leader URL")
+    const { file, config, privacy, privacyConfig, leader } = options
+    const configured = privacyConfig !== undefined && leader !== undefined
+    if (!configured && [file, config, privacy].every((one) => one === undefined))
+      plan.error(
+        "error: give --file study.yaml, --config FOLDER, or --privacy KIND or --privacy-config FILE with --leader URL",
+      )
     await (await import("./study-plan.js")).studyPlan(options)
   })
   const start = toLeader(study, "start", "start a study among the participants present")
@@ -71,11 +79,18 @@ export const studyCommands = (program: Command): void => {
       ]),
     )
     .addOption(new Option("--file <study.yaml>", "or a whole study").conflicts("privacy"))
+    .addOption(
+      new Option(
+        "--privacy-config <file>",
+        "or a privacy_config.yaml, for the model and rounds of the leader's first study",
+      ).conflicts(["privacy", "file"]),
+    )
     .addOption(format())
     .addHelpText("after", `${EXAMPLE} start --leader http://127.0.0.1:8001 --privacy mpc`)
   start.action(async (options) => {
-    if ((options.privacy === undefined) === (options.file === undefined))
-      start.error("error: give --privacy KIND, or --file study.yaml")
+    const { privacy, file, privacyConfig } = options
+    if ([privacy, file, privacyConfig].filter((one) => one !== undefined).length !== 1)
+      start.error("error: give --privacy KIND, --file study.yaml, or --privacy-config FILE")
     await (await import("./study.js")).studyStart(options)
   })
   toLeader(study, "list", "the studies of the leader")

@@ -1,8 +1,10 @@
 import { ENVELOPE_BYTES } from "@consilium/federation/plan-messages"
-import type { PrivacyForecast } from "@consilium/federation/plan-privacy"
 import type { StudyPlan } from "@consilium/federation/plan-study"
 import { type AttemptTraffic, bytesOf } from "@consilium/federation/plan-traffic"
+import { clippingWords, mechanismWords } from "@consilium/federation/step-words"
+import type { NoiseOnSum } from "@consilium/federation/sum-noise"
 import type { TimeEstimate } from "@consilium/node/plan/time-estimate"
+import { noiseWords } from "./noise-words.js"
 import { columns } from "./printed.js"
 
 /** A plan as it is shown: with the time that was measured, if it was, and whether the study could start. */
@@ -152,31 +154,32 @@ const timeText = (time: TimeEstimate | null, asked: boolean, facilities: number)
 }
 
 /** Rounds whose epsilon is shown: the first ones, then fewer and fewer, and the last. */
-const shownRounds = (planned: number): readonly number[] => {
+export const shownRounds = (planned: number): readonly number[] => {
   const rounds = new Set<number>()
   for (let scale = 1; scale <= planned; scale *= 10)
     for (const step of [1, 2, 5]) if (scale * step <= planned) rounds.add(scale * step)
   return [...rounds.add(planned)].sort((a, b) => a - b)
 }
 
-const noiseWords = ({ noise, noiseMultiplier }: PrivacyForecast): string => {
-  const value = noiseMultiplier.toPrecision(4)
-  if (noise === null) return value
-  if (noise.from === "given") return `${value}, as given; facilities stop at the budget`
-  const floor = noise.floor === null ? "no floor is set" : `the floor is ${noise.floor}`
-  return noise.from === "floor"
-    ? `${value}, the floor: it is more than the ${noise.calibrated?.toPrecision(4)} that the budget needs`
-    : `${value}, calibrated to the budget; ${floor}`
-}
+const sumWords = ({ unit, clipNorm, smallest, colluders, hiding }: NoiseOnSum): readonly string[] => [
+  `  where           on each round's opened sum, once: every facility adds a share, and the shares of ${hiding} (${smallest} in the smallest cohort, less ${colluders} colluding) are all of it`,
+  `  clipping        ${unit === "patient" ? "each patient's gradient, one step a round," : "each facility's whole update"} at norm ${clipNorm}`,
+  `  protects        ${unit === "patient" ? "one patient of a facility" : "all that one facility contributes, and so each of its patients"}`,
+]
 
 const privacyText = ({ privacy, rounds }: StudyPlan): readonly string[] => {
   if (privacy === null) return ["", "Privacy: off; nothing is spent, and nothing is bounded."]
-  const { epsilon, delta, sampleRate, maxGradNorm, afterRound, facilities } = privacy
+  const { epsilon, delta, noise, noiseMultiplier, sampleRate, afterRound, facilities } = privacy
   return [
     "",
     `Privacy: at most epsilon ${epsilon} (delta ${delta}) at each facility`,
-    `  noise           ${noiseWords(privacy)}`,
-    `  a step          draws each patient with probability ${sampleRate}, clips at norm ${maxGradNorm}`,
+    `  noise           ${noise === null ? noiseMultiplier.toPrecision(4) : noiseWords({ ...noise, noiseMultiplier })}`,
+    ...(privacy.onSum === null
+      ? [
+          `  a step          draws each patient with probability ${sampleRate}, adds ${mechanismWords(privacy)} noise`,
+          `  clipping        ${clippingWords(privacy)}`,
+        ]
+      : sumWords(privacy.onSum)),
     `  forecast        epsilon ${shownRounds(rounds.planned)
       .map((round) => `${(afterRound[round - 1] as number).toFixed(3)} after round ${round}`)
       .join(", ")}`,

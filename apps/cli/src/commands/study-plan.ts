@@ -2,6 +2,8 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { planStudy } from "@consilium/federation/plan-study"
 import { presetSchema } from "@consilium/node/api/preset-schemas"
 import type { PrivacyKind } from "@consilium/node/api/schemas"
+import { privacyConfigSchema, privacyTerms } from "@consilium/node/config/privacy-config"
+import { readConfig } from "@consilium/node/config/yaml-file"
 import {
   type PlannedStudy,
   presetToPlan,
@@ -18,6 +20,8 @@ interface Planning extends Partial<Leader> {
   readonly file?: string
   readonly config?: string
   readonly privacy?: PrivacyKind
+  /** A privacy_config.yaml, in the place of what the study says itself. */
+  readonly privacyConfig?: string
   /** Whether computing is measured. */
   readonly time: boolean
   readonly format: Format
@@ -26,10 +30,10 @@ interface Planning extends Partial<Leader> {
 /** Plans a study without any data; nothing is started or written. */
 export const studyPlan = async (options: Planning): Promise<void> => {
   const planned = await plannedOf(options)
-  const { setting, facilities, noise } = planned
+  const { setting, facilities, noise, notes } = planned
   const plan = planStudy(setting, facilities, noise)
   const time = options.time ? await estimateTime(setting, plan.rounds.ceremonies) : null
-  const warnings = [...plan.warnings, ...deadlineWarnings(setting.study, time)]
+  const warnings = [...notes, ...plan.warnings, ...deadlineWarnings(setting.study, time)]
   const shown: ShownPlan = { ...plan, warnings, time, startable: plan.problems.length === 0 }
   print(options.format, shown, planText(shown, options.time))
   const [problem] = plan.problems
@@ -37,11 +41,28 @@ export const studyPlan = async (options: Planning): Promise<void> => {
     throw new ConsiliumError(problem.code, problem.message, { remedy: problem.remedy })
 }
 
-const plannedOf = async ({ file, config, privacy, ...rest }: Planning): Promise<PlannedStudy> => {
-  if (config !== undefined) return studyFolderToPlan(config)
+export const plannedOf = async ({
+  file,
+  config,
+  privacy,
+  privacyConfig,
+  ...rest
+}: Omit<Planning, "time" | "format">): Promise<PlannedStudy> => {
+  const configured = privacyConfig === undefined ? null : await readConfig(privacyConfigSchema, privacyConfig)
+  const terms = configured && privacyTerms(configured)
+  if (config !== undefined) return studyFolderToPlan(config, terms)
   const { leader } = rest
   if (file !== undefined)
-    return studyFileToPlan(file, leader === undefined ? null : await present({ ...rest, leader }))
+    return studyFileToPlan(file, leader === undefined ? null : await present({ ...rest, leader }), terms)
+  if (leader !== undefined && configured !== null) {
+    // the leader's first study stands behind every preset; its noise and protection are replaced
+    const preset = await callLeader(
+      { ...rest, leader },
+      { method: "GET", path: "/v1/presets/mpc" },
+      presetSchema,
+    )
+    return presetToPlan(preset, configured)
+  }
   if (leader === undefined || privacy === undefined)
     throw new ConsiliumError("cli/usage", "A preset is planned after the first study of a leader.", {
       remedy: "Give --leader as well.",

@@ -3,30 +3,39 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { utf8 } from "@consilium/base/platform"
 import { startedSchema } from "@consilium/node/api/schemas"
 import type { StudyView } from "@consilium/node/api/study-view"
+import { privacyConfigSchema, privacyTerms } from "@consilium/node/config/privacy-config"
+import { readConfig } from "@consilium/node/config/yaml-file"
 import { columns, type Format, print } from "./printed.js"
 import { type Call, callLeader, type Leader } from "./study-api.js"
 import { allStudies, studyNamed, viewOf } from "./study-named.js"
 
 type Asking = Leader & { readonly format: Format }
 
-const bodyOf = async (privacy: string | undefined, file: string): Promise<Call> => {
-  if (privacy !== undefined)
+interface Wanted {
+  readonly privacy?: string
+  readonly file?: string
+  readonly privacyConfig?: string
+}
+
+const bodyOf = async ({ privacy: kind, privacyConfig, file = "" }: Wanted): Promise<Call> => {
+  const privacy = privacyConfig === undefined ? kind : await readConfig(privacyConfigSchema, privacyConfig)
+  if (privacy !== undefined) {
+    // what cannot be is found here, with the file at hand
+    if (typeof privacy !== "string") privacyTerms(privacy)
     return {
       method: "POST",
       path: "/api/training/start",
       body: { type: "application/json", bytes: utf8(JSON.stringify({ privacy })) },
     }
+  }
   const bytes = await readFile(file).catch((cause) => {
     throw new ConsiliumError("config/unreadable", `The file ${file} cannot be read.`, { cause })
   })
   return { method: "POST", path: "/v1/studies", body: { type: "application/yaml", bytes } }
 }
 
-export const studyStart = async (
-  options: Asking & { readonly privacy?: string; readonly file?: string },
-): Promise<void> => {
-  const { privacy, file = "" } = options
-  const started = await callLeader(options, await bodyOf(privacy, file), startedSchema)
+export const studyStart = async (options: Asking & Wanted): Promise<void> => {
+  const started = await callLeader(options, await bodyOf(options), startedSchema)
   print(options.format, started, [
     `The study ${started.name} has started.`,
     `  id  ${started.id}`,

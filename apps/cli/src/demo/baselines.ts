@@ -91,6 +91,19 @@ const constantFigures = (labels: Uint8Array, answer: 0 | 1): Figures => {
 
 const positives = (labels: Uint8Array): number => labels.reduce((sum, label) => sum + label, 0)
 
+/** What the same answer for everyone reaches. */
+export const constantRows = (records: ReadonlyMap<string, Sides>): Baselines["constant"] => ({
+  majority: rowOf(
+    [...records].map(([name, { train: rows, holdOut }]) => ({
+      name,
+      ...constantFigures(holdOut.labels, 2 * positives(rows.labels) > rows.labels.length ? 1 : 0),
+    })),
+  ),
+  positive: rowOf(
+    [...records].map(([name, { holdOut }]) => ({ name, ...constantFigures(holdOut.labels, 1) })),
+  ),
+})
+
 export const baselinesOf = (
   study: DemoSubject,
   records: ReadonlyMap<string, Sides>,
@@ -119,16 +132,6 @@ export const baselinesOf = (
         return { name, ...figures(train(rows, seed, name), holdOut) }
       }),
     ),
-    constant: {
-      majority: rowOf(
-        facilities.map(([name, { train: rows, holdOut }]) => ({
-          name,
-          ...constantFigures(holdOut.labels, 2 * positives(rows.labels) > rows.labels.length ? 1 : 0),
-        })),
-      ),
-      positive: rowOf(
-        facilities.map(([name, { holdOut }]) => ({ name, ...constantFigures(holdOut.labels, 1) })),
-      ),
-    },
+    constant: constantRows(records),
   }
 }

@@ -10,6 +10,7 @@ import { nodeSuite } from "@consilium/node/identity/suite"
 import { type InProcessRun, runInProcess } from "@consilium/node/in-process/federation"
 import type { RawRecords } from "@consilium/node/local-records"
 import { type Outcome, writeOutcome } from "@consilium/node/roles/outcome"
+import { type RoundModels, roundModels } from "./image-report.js"
 import type { InProcessLayout } from "./layout.js"
 
 /** The leader's log in a run's folder: `consilium audit verify --file` reads it. */
@@ -21,6 +22,8 @@ export interface InProcessResult {
   readonly seconds: number
   /** The authority's public signing key: what a stranger must know to verify the log in the folder. */
   readonly authority: string
+  /** The model of every round, where the study trains a network. */
+  readonly models: RoundModels
 }
 
 /** Runs a study in this process, audits its log, and leaves log, outcome and model in the folder. */
@@ -46,7 +49,13 @@ export const demoInProcess = async (
   const audit = await auditLeaderLog({ suite: nodeSuite, study, directory, authorityKey }, log.entries())
   await writeOutcome(folder, outcome, model)
   await writeLog(folder, run)
-  return { outcome, audit: reportOf(study, audit, null), seconds, authority: toHex(authorityKey) }
+  return {
+    outcome,
+    audit: reportOf(study, audit, null),
+    seconds,
+    authority: toHex(authorityKey),
+    models: await roundModels(study, log.entries()),
+  }
 }
 
 const writeLog = async (folder: string, { signedRoster, log }: InProcessRun): Promise<void> => {

@@ -6,6 +6,7 @@ import { systemRandom } from "@consilium/base/random"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { DEFAULT_POLICY } from "@consilium/federation/policy"
 import type { Protection, Study } from "@consilium/federation/study"
+import { type PrivacyTerms, withPrivacyTerms } from "@consilium/node/config/privacy-config"
 import {
   type FacilityFileInput,
   facilityFileText,
@@ -22,7 +23,15 @@ import { HEART_FILES } from "@consilium/records/heart"
 import { simulatedFile } from "@consilium/records/simulator/site-file"
 import type { SimulatedSite } from "@consilium/records/simulator/sites"
 import { type FacilityKind as HeartKind, syntheticHeart } from "@consilium/records/synthetic-heart"
-import { CARDIOVASCULAR, type DemoStrategy, HEART, studyOn } from "./studies.js"
+import {
+  type ChestImages,
+  chestFolder,
+  chestRecords,
+  dealChestImages,
+  writeChestImages,
+} from "./chest-images.js"
+import { imageStudy } from "./image-study.js"
+import { CARDIOVASCULAR, type DemoStrategy, HEART, type StudyPlan, studyOn } from "./studies.js"
 import { type DemoSubject, isMadeUp } from "./subjects.js"
 
 export interface DemoPlan {
@@ -39,6 +48,13 @@ export interface DemoPlan {
   readonly protection: Protection
   /** Most that each facility may spend of its patients' privacy, in nats; null trains without noise. */
   readonly epsilon: number | null
+  /** What else the run says of noise and encryption; null for the study's own. */
+  readonly terms?: PrivacyTerms | null
+}
+
+const subjectStudy = (subject: DemoSubject, plan: StudyPlan): StudyFileInput => {
+  if (subject === "pneumonia") return imageStudy(plan)
+  return studyOn(subject === "simulated" ? CARDIOVASCULAR : HEART, plan)
 }
 
 /** The study of a plan, among participants. */
@@ -46,9 +62,15 @@ const studyFileOf = (
   plan: DemoPlan,
   facilities: readonly string[],
   fogs: readonly string[],
-): StudyFileInput =>
-  studyOn(plan.study === "simulated" ? CARDIOVASCULAR : HEART, {
-    name: plan.study === "heart" ? "heart" : "simulated",
+): StudyFileInput => {
+  const file = ownFileOf(plan, facilities, fogs)
+  const { terms = null } = plan
+  return terms === null ? file : withPrivacyTerms(studyFileSchema.parse(file), terms)
+}
+
+const ownFileOf = (plan: DemoPlan, facilities: readonly string[], fogs: readonly string[]): StudyFileInput =>
+  subjectStudy(plan.study, {
+    name: plan.study === "heart" || plan.study === "pneumonia" ? plan.study : "simulated",
     nonce: plan.seed === null ? toHex(systemRandom.bytes(32)) : seededNonce(plan.study, plan.seed),
     seed: plan.seed,
     rounds: plan.rounds,
@@ -144,24 +166,36 @@ export const studyOfPlan = (plan: DemoPlan, facilities: readonly string[]): Stud
   studyOf(studyFileSchema.parse(studyFileOf(plan, facilities, ["fog"])))
 
 /** Caps that let a study of this budget run, and another beside it in the same month. */
-const capsFor = (epsilon: number) => ({
-  study: { epsilon: Math.max(epsilon, DEFAULT_POLICY.privacy.study.epsilon) },
-  month: { epsilon: Math.max(2.5 * epsilon, DEFAULT_POLICY.privacy.month.epsilon) },
-})
+const capsFor = (epsilon: number, wanted = 0) => {
+  const { study, month } = DEFAULT_POLICY.privacy
+  const delta = Math.max(wanted, study.delta)
+  return {
+    study: { epsilon: Math.max(epsilon, study.epsilon), delta },
+    month: { epsilon: Math.max(2.5 * epsilon, month.epsilon), delta },
+  }
+}
+
+const chestImages = async ({ study, data, facilities }: DemoPlan): Promise<readonly ChestImages[]> =>
+  study === "pneumonia" ? dealChestImages(chestFolder(data), facilities) : []
 
 /** The facilities of a plan, each with its records and its own rules. */
-const facilityFiles = async (plan: DemoPlan): Promise<ReadonlyMap<string, FacilityFileInput>> => {
+const facilityFiles = async (
+  plan: DemoPlan,
+  dealt: readonly ChestImages[],
+): Promise<ReadonlyMap<string, FacilityFileInput>> => {
   const records =
-    plan.study === "heart"
-      ? await heartRecords(plan.data)
-      : new Map<string, FacilityFileInput["records"]>(
-          madeUpSites(plan.facilities).map(({ name }) => [
-            name,
-            plan.study === "simulated"
-              ? { format: "table", schema: "cardiovascular", file: "records.csv", mapping: "mapping.yaml" }
-              : { format: "heart-csv", file: "records.csv" },
-          ]),
-        )
+    plan.study === "pneumonia"
+      ? new Map(dealt.map(({ name }) => [name, chestRecords()]))
+      : plan.study === "heart"
+        ? await heartRecords(plan.data)
+        : new Map<string, FacilityFileInput["records"]>(
+            madeUpSites(plan.facilities).map(({ name }) => [
+              name,
+              plan.study === "simulated"
+                ? { format: "table", schema: "cardiovascular", file: "records.csv", mapping: "mapping.yaml" }
+                : { format: "heart-csv", file: "records.csv" },
+            ]),
+          )
   return new Map<string, FacilityFileInput>(
     [...records].map(([name, source]) => [
       name,
@@ -172,7 +206,7 @@ const facilityFiles = async (plan: DemoPlan): Promise<ReadonlyMap<string, Facili
           metrics: "exact",
           ...(plan.protection === "plain" ? { protections: ["plain"] as const } : {}),
           ...(plan.seed === null ? {} : { insecure_seed: true }),
-          ...(plan.epsilon === null ? {} : { privacy: capsFor(plan.epsilon) }),
+          ...(plan.epsilon === null ? {} : { privacy: capsFor(plan.epsilon, plan.terms?.privacy?.delta) }),
         } as FacilityFileInput["policy"],
       },
     ]),
@@ -205,7 +239,8 @@ const writeMadeUp = async (folder: string, plan: DemoPlan): Promise<void> => {
 
 /** Lays out the study of a demo: data, kits and configuration, each participant in its own folder. */
 export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout> => {
-  const files = await facilityFiles(plan)
+  const dealt = await chestImages(plan)
+  const files = await facilityFiles(plan, dealt)
   const fogs = fogNames(plan)
   const local = new Map<string, string>([["leader", leaderFileText({ listen: { ports: [8443, 0] } })]])
   for (const fog of fogs) local.set(fog, fogFileText({}))
@@ -217,6 +252,7 @@ export const layOut = async (folder: string, plan: DemoPlan): Promise<DemoLayout
     study: studyFileOf(plan, [...files.keys()], fogs),
   })
   if (isMadeUp(plan.study)) await writeMadeUp(folder, plan)
+  await writeChestImages(folder, dealt)
   const config = (name: string): string => configs.get(name) as string
   return {
     folder,
@@ -241,13 +277,15 @@ const UNHURRIED = { collect: 3600, answer: 3600 }
 
 /** The same study as `layOut` lays out, but for its deadlines, which decide nothing about the model. */
 export const layOutInProcess = async (folder: string, plan: DemoPlan): Promise<InProcessLayout> => {
-  const files = await facilityFiles(plan)
+  const dealt = await chestImages(plan)
+  const files = await facilityFiles(plan, dealt)
   const file = studyFileSchema.parse({
     ...studyFileOf(plan, [...files.keys()], fogNames(plan)),
     deadlines: UNHURRIED,
   })
   const study = studyOf(file)
   if (isMadeUp(plan.study)) await writeMadeUp(folder, plan)
+  await writeChestImages(folder, dealt)
   return {
     folder,
     study,

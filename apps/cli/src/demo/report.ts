@@ -1,6 +1,9 @@
+import type { NoiseChoice } from "@consilium/federation/plan-privacy"
 import type { SubgroupView } from "@consilium/node/api/study-view"
 import type { RoundOutcome } from "@consilium/node/roles/outcome"
+import { noiseWords } from "../commands/noise-words.js"
 import type { Baselines, Figures, Row } from "./baselines.js"
+import { type ImageReport, imageReportText } from "./image-report.js"
 import type { Kill } from "./processes.js"
 import { subgroupText } from "./subgroup-text.js"
 
@@ -25,12 +28,18 @@ export interface DemoReport {
   /** By groups of patients, as the facilities report them at the end; null figures are hidden, since the group is small. */
   readonly subgroups: readonly SubgroupView[]
   readonly baselines: Baselines
+  /** Who has which images, and everybody's models on images that nobody was dealt; null where rows are no images. */
+  readonly images: ImageReport | null
   /** Null epsilon: no differential privacy, so no bound. */
   readonly privacy: readonly {
     readonly facility: string
     readonly epsilon: number | null
     readonly delta: number | null
   }[]
+  /** Why the study ended, where it is not that all its rounds are closed. */
+  readonly ended: string | null
+  /** Where the noise comes from; null without any. */
+  readonly noise: (NoiseChoice & { readonly noiseMultiplier: number }) | null
   /** Most that each facility may spend; null without differential privacy. */
   readonly budget: { readonly epsilon: number; readonly delta: number } | null
   /** What the same facilities reach without noise; null where the study itself trains without. */
@@ -106,6 +115,7 @@ const privacyText = (report: DemoReport): readonly string[] => {
             ({ facility, epsilon }) =>
               `  ${facility.padEnd(34)} epsilon ${epsilon === null ? "none" : epsilon.toFixed(3)}`,
           ),
+        ...(report.noise === null ? [] : [`  The noise multiplier is ${noiseWords(report.noise)}.`]),
         ...costText(report),
         "  One patient more or less changes the odds of any model by a factor of at most e^epsilon, except with probability",
         "  delta. A patient of several facilities has the sum of what they spent.",
@@ -123,6 +133,7 @@ export const reportText = (report: DemoReport): string => {
     "",
     `Study "${report.study}": ${report.rounds.length} rounds, ${report.strategy}${report.proximalMu === 0 ? "" : ` (mu ${report.proximalMu})`}, updates protected by ${report.protection}, ${report.seconds.toFixed(1)} s`,
     ...report.marks.map((mark) => MARKS[mark] ?? `  ${mark}`),
+    ...(report.ended === null ? [] : [`  ${report.ended}`]),
     "",
     "How well it does on rows held out    accuracy balanced AUC",
     ...metrics.facilities.slice(0, SHOWN).map((facility) => row(facility.name, facility)),
@@ -131,7 +142,14 @@ export const reportText = (report: DemoReport): string => {
       : []),
     row("federated model, mean", metrics.mean),
     ...(report.withoutNoise ? [row("the same without noise, mean", report.withoutNoise.mean)] : []),
-    ...(personalised ? [row("after local fine-tuning, mean", personalised.mean)] : []),
+    ...(personalised
+      ? [
+          row(
+            report.strategy === "ditto" ? "each facility's own model, mean" : "after local fine-tuning, mean",
+            personalised.mean,
+          ),
+        ]
+      : []),
     row("each facility by itself, mean", baselines.localOnly.mean),
     row(
       report.study === "heart" ? "pooled, as published, mean" : "all rows in one place, mean",
@@ -142,6 +160,7 @@ export const reportText = (report: DemoReport): string => {
     row('always "ill"', baselines.constant.positive.mean),
     "  (accuracy alone rewards a constant answer; read it beside balanced accuracy and AUC)",
     ...subgroupText(report.subgroups, SHOWN),
+    ...(report.images === null ? [] : imageReportText(report.images)),
     "",
     "What crossed the edges, per round",
     `  facilities sent in all               ${sumOver(report, (b) => b.facilityUp)}`,

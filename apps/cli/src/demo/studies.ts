@@ -50,19 +50,22 @@ export interface StudyPlan {
   readonly epsilon?: number | null
 }
 
-/** The strategies by the names people know: FedProx is averaging with a proximal term. */
-export type DemoStrategy = Strategy | "fedprox"
+/** The strategies by the names people know: some are averaging with something more at the facilities. */
+export type DemoStrategy = Strategy | "fedprox" | "scaffold" | "ditto"
 
 interface Tuning {
   readonly local: number
   readonly server: number
   readonly mu?: number
+  readonly ditto?: NonNullable<StudyFileInput["training"]["ditto"]>
 }
 
-/** Local and server learning rates of each strategy, as the published heart benchmark tuned them; fedavgm as fedavg. */
+/** Local and server learning rates of each strategy, as the published heart benchmark tuned them; fedavgm as fedavg, ditto by hand. */
 const TUNED: Readonly<Record<DemoStrategy, Tuning>> = {
   fedavg: { local: 0.001, server: 1 },
   fedprox: { local: 0.001, server: 1, mu: 0.01 },
+  scaffold: { local: 0.001, server: 1 },
+  ditto: { local: 0.01, server: 1, ditto: { lambda: 0.1, steps: 100, learning_rate: 0.01 } },
   fedavgm: { local: 0.001, server: 1 },
   fedadam: { local: 0.01, server: 0.01 },
   fedyogi: { local: 0.003162, server: 0.01 },
@@ -75,6 +78,18 @@ const TUNED: Readonly<Record<DemoStrategy, Tuning>> = {
  */
 const WITH_NOISE = { steps: 20, sampleRate: 0.1, learningRate: 0.2 }
 export const DEMO_DELTA = 1e-5
+
+/** Whether a strategy is averaging at the server. */
+export const averages = (strategy: DemoStrategy): boolean => strategy === "fedavg" || isOfFacilities(strategy)
+
+const isOfFacilities = (strategy: DemoStrategy): strategy is "fedprox" | "scaffold" | "ditto" =>
+  strategy === "fedprox" || strategy === "scaffold" || strategy === "ditto"
+
+/** Whether each facility ends with a model of its own: without noise, so with none in the study. */
+export const personalises = (plan: {
+  readonly strategy: DemoStrategy
+  readonly fineTuneSteps: number
+}): boolean => plan.strategy === "ditto" || plan.fineTuneSteps > 0
 
 export const proximalMuOf = (strategy: DemoStrategy, given: number | undefined): number =>
   given ?? TUNED[strategy].mu ?? 0
@@ -107,9 +122,11 @@ export const studyOn = (subject: Subject, plan: StudyPlan): StudyFileInput => {
       fine_tune_steps: plan.fineTuneSteps ?? 0,
       fine_tune_learning_rate: 0.01,
       proximal_mu: proximalMuOf(strategy, plan.proximalMu),
+      correction: strategy === "scaffold" ? "scaffold" : "none",
+      ditto: TUNED[strategy].ditto ?? null,
     },
     server: {
-      strategy: strategy === "fedprox" ? "fedavg" : strategy,
+      strategy: isOfFacilities(strategy) ? "fedavg" : strategy,
       learning_rate: TUNED[strategy].server,
     },
     reporting: { subgroups: subject.subgroups },

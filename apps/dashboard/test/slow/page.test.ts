@@ -1,14 +1,21 @@
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { type RunningApi, startApi } from "@consilium/node/api/start-api"
+import type { BudgetView } from "@consilium/node/api/study-view"
 import type { AxeResults } from "axe-core"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import type { Hop, Options, Utterance } from "../../../../packages/federation/test/harness.js"
+import { withPrivacy } from "../../../../packages/federation/test/private-study.js"
 import { buildPage, CHROMIUM, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
 import { leaderOf, RecordedStudy } from "./recorded-study.js"
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
+
+/** Where the pictures of the privacy panel go, for a person to look at; nowhere unless asked for. */
+const SHOTS = process.env.CONSILIUM_SHOTS
+const MONTH = { epsilon: 16, delta: 1e-5 }
+const LEFTS = "all => all.map(({ style }) => style.left)"
 
 /** Latencies that differ, so that lanes do. */
 const schedule = (hop: Hop): readonly number[] => [10 + ((hop.index * 7919) % 613)]
@@ -324,34 +331,59 @@ where(`the page in Chromium${why}`, () => {
     undisturbed()
   })
 
-  it("compares what each facility has spent where the study trains with differential privacy", async () => {
-    const recorded = study("private")
-    const { url } = await serve({ studies: [recorded] })
-    const watched = await open(browser, "about:blank")
-    opened.push(watched)
-    const { page } = watched
-    // no study of this version spends epsilon; the figures stand in the view of one that was really run
-    await page.route(`**/v1/studies/${recorded.id}`, async (route) => {
-      const view = (await (await route.fetch()).json()) as { privacy: { facility: string }[] }
-      const privacy = view.privacy.map(({ facility }, i) => ({
-        facility,
-        epsilon: 0.731 * (i + 1),
-        delta: 1e-5,
-      }))
-      await route.fulfill({
-        json: { ...view, privacy: [...privacy, { facility: "x-ray", epsilon: null, delta: null }] },
+  it.each(LOOKS)(
+    "shows how far each facility’s privacy budget goes, at $width pixels, $theme",
+    async (look) => {
+      const policies = { "clinic-2": { privacy: { study: { epsilon: 0.1, delta: 1e-5 }, month: MONTH } } }
+      const recorded = new RecordedStudy({
+        facilities: 6,
+        fogs: 2,
+        schedule,
+        policies,
+        study: { name: "private", rounds: 6, ...withPrivacy({ epsilon: 4.6 }), nonce: nonce(9) },
       })
-    })
-    await page.goto(url)
-    const rows = page.locator("#privacy tbody tr")
-    await rows.first().waitFor()
-    expect(await rows.count()).toBe(6)
-    const shown = (await page.locator("#privacy tbody").innerText()).split(/\s+/)
-    for (const figure of ["clinic-1", "0.731", "4.39", "1.0e-5"]) expect(shown).toContain(figure)
-    expect(await page.locator('#privacy [title="1 in 100,000"]').count()).toBe(6)
-    await sees(page, "Trained without noise, so without a figure: x-ray.")
-    await sound(page)
-  })
+      // under way: two rounds are closed
+      recorded.show(recorded.find("closed", recorded.find("closed")) + 1)
+      const { url } = await serve({ studies: [recorded] })
+      const page = await visit(url, look)
+      const rows = page.locator("#privacy tbody tr")
+      await rows.first().waitFor()
+      expect(await rows.count()).toBe(6)
+      const { budget } = (await (await fetch(`${url}/v1/studies/${recorded.id}`)).json()) as {
+        budget: BudgetView
+      }
+      for (const { facility, epsilon, room } of budget.facilities) {
+        const row = await rows.filter({ hasText: facility }).innerText()
+        expect(row).toContain(`${((100 * epsilon) / budget.epsilon).toFixed(1)} %`)
+        expect(row).toContain(room?.by === "planned" ? "still planned" : "then it is used up")
+      }
+      expect(budget.facilities.map(({ epsilon }) => epsilon).filter((epsilon) => epsilon === 0)).toHaveLength(
+        1,
+      )
+      // five of six facilities have spent the same, and one sentence says it for all of them
+      await sees(page, /: The privacy budget for the study private is 8\d % used: epsilon \d\.\d\d of 4\.60/)
+      expect(await page.locator("#privacy .notice li strong").first().textContent()).toBe(
+        "clinic-1, clinic-3, clinic-4, clinic-5, clinic-6",
+      )
+      await sees(page, "Any one patient of a facility, with all of that patient’s records.")
+      await sees(page, "noise multiplier 1.5, gradients clipped to 1")
+      await sees(page, budget.mechanism.slice(2))
+      await sees(page, /Each facility’s own ledger is what counts/)
+      // all marks stand where the budget is: at the end, since nobody is beyond it
+      const marks = await page.locator(".budget-mark").evaluateAll<string[]>(LEFTS)
+      expect(marks).toEqual(Array(6).fill("100%"))
+      await sound(page)
+      if (SHOTS !== undefined)
+        await page
+          .locator("#privacy")
+          .screenshot({ path: `${SHOTS}/privacy-${look.width}-${look.theme}.png` })
+      // over: nothing more is to fit, and nobody is warned
+      recorded.show(recorded.log.length)
+      await rows.filter({ hasText: "the study is over" }).first().waitFor({ timeout: 15_000 })
+      expect(await page.locator("#privacy .notice").count()).toBe(0)
+      undisturbed()
+    },
+  )
 
   it("is used with the keyboard alone", async () => {
     const { url } = await serve({ studies: [troubled(), study("heart-disease")] })

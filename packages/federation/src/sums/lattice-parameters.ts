@@ -33,6 +33,9 @@ const choiceOf = (study: Study, facilities: number): Choice<object> => {
   return chooseSumParameters({
     ...demand,
     form: study.protection === "bfv" ? "bfv" : "ckks",
+    leastDegree: study.ring?.degree ?? 0,
+    leastModulusBits: study.ring?.modulusBits ?? 0,
+    leastDeltaBits: study.ring?.scaleBits ?? 0,
     polynomialsPerEpoch: facilities + openings * polynomialsOf(demand.values),
     // a dishonest leader can name other openers to each honest facility and so see up to n - t + 1 floodings of one sum
     statisticalBits: LEAST_STATISTICAL_BITS + bitLength(facilities - demand.threshold),
@@ -45,7 +48,9 @@ const kept = new Map<string, ThresholdParameters | MaskedParameters | string>()
 /** Parameters follow from public numbers alone; making their tables takes a while, so the last few are kept. */
 const made = (study: Study, facilities: number): ThresholdParameters | MaskedParameters | string => {
   const { threshold, values, largest } = demandOf(study, facilities)
-  const name = [study.protection, facilities, threshold, values, largest, study.keys?.openings].join("/")
+  const { degree, modulusBits, scaleBits } = study.ring ?? {}
+  const asked = [study.keys?.openings, degree, modulusBits, scaleBits]
+  const name = [study.protection, facilities, threshold, values, largest, ...asked].join("/")
   const before = kept.get(name)
   if (before !== undefined) return before
   const { literal, explanation } = choiceOf(study, facilities)

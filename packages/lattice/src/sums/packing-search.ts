@@ -15,6 +15,9 @@ export interface PackingDemand {
   readonly degrees: readonly number[]
   /** What an opened coefficient may be off by, at most. */
   readonly noise: (degree: number) => bigint
+  /** Fewest bits of the modulus and of Delta, for more room than the values need; 0 unless said otherwise. */
+  readonly leastModulusBits?: number
+  readonly leastDeltaBits?: number
 }
 
 export interface FoundPacking {
@@ -79,7 +82,16 @@ export const bitsText = (x: bigint): string => {
 export const searchPacking = (
   demand: PackingDemand,
 ): { readonly best: FoundPacking | null; readonly reasons: readonly string[] } => {
-  const { form, facilities, values, largest, degrees, noise } = demand
+  const {
+    form,
+    facilities,
+    values,
+    largest,
+    degrees,
+    noise,
+    leastModulusBits = 0,
+    leastDeltaBits = 0,
+  } = demand
   const laneBits = laneBitsOf(facilities, largest)
   if (laneBits > MOST_LANE_BITS)
     return {
@@ -92,11 +104,12 @@ export const searchPacking = (
   for (const degree of degrees) {
     const most = MOST_MODULUS_BITS[degree] ?? 0
     const room = noise(degree)
-    const deltaBits = bitsUp((64n * room + 30n) / 31n)
+    const deltaBits = Math.max(leastDeltaBits, bitsUp((64n * room + 30n) / 31n))
     let found = false
     for (let lanes = 1; lanes <= MOST_LANES; lanes++) {
       const packing = { form, lanes, laneBits, deltaBits }
-      for (let bits = lanes * laneBits + deltaBits - 1; bits <= most; bits++) {
+      const least = Math.max(leastModulusBits, lanes * laneBits + deltaBits - 1)
+      for (let bits = least; bits <= most; bits++) {
         const sizes = primeSizes(bits)
         if (sizes === null) continue
         const primes = primesOf(degree, sizes)
@@ -114,7 +127,7 @@ export const searchPacking = (
     if (!found)
       reasons.push(
         `Degree ${degree}: one lane of ${laneBits} bits above Delta = 2^${deltaBits} does not fit into the ${most} bits ` +
-          "of modulus that are safe" +
+          `of modulus that are safe${leastModulusBits === 0 ? "" : `, of which ${leastModulusBits} or more are asked for`}` +
           (form === "ckks" && deltaBits > MOST_DELTA_BITS
             ? `, and Delta is at most 2^${MOST_DELTA_BITS}.`
             : "."),

@@ -18,6 +18,10 @@ export interface SumDemand {
   readonly statisticalBits?: number
   /** Only this degree. */
   readonly degree?: number
+  /** No smaller degree, and no fewer bits of the modulus or of Delta, than these: more room, and more bytes, than it takes. */
+  readonly leastDegree?: number
+  readonly leastModulusBits?: number
+  readonly leastDeltaBits?: number
 }
 
 /** A choice, or null; and the reasons for it, line by line, for people to read. */
@@ -50,9 +54,24 @@ export const chooseSumParameters = (demand: SumDemand): Choice<ThresholdLiteral>
   const sigmaOf = (degree: number): bigint =>
     floodingSigma({ facilities, degree, polynomials: polynomialsPerEpoch, statisticalBits })
   const noiseOf = (degree: number): bigint => openedNoise(sigmaOf(degree), threshold, facilities)
-  const degrees = demand.degree === undefined ? DEGREES : [demand.degree]
-  const { best, reasons } = searchPacking({ form, facilities, values, largest, degrees, noise: noiseOf })
+  const { leastDegree = 0, leastModulusBits = 0, leastDeltaBits = 0 } = demand
+  const degrees = (demand.degree === undefined ? DEGREES : [demand.degree]).filter((n) => n >= leastDegree)
+  const least = { leastModulusBits, leastDeltaBits }
+  const { best, reasons } = searchPacking({
+    form,
+    facilities,
+    values,
+    largest,
+    degrees,
+    noise: noiseOf,
+    ...least,
+  })
   const asked = [
+    ...(leastDegree + leastModulusBits + leastDeltaBits === 0
+      ? []
+      : [
+          `Asked for: degree ${leastDegree} or more, ${leastModulusBits} or more bits of modulus, Delta of 2^${leastDeltaBits} or more (0: as the numbers need).`,
+        ]),
     `${facilities} facilities, any ${threshold} of them open; ${values} values, each at most ${largest} in size.`,
     `Sums reach ${facilities * largest}: a lane of ceil(log2(2 x ${facilities} x ${largest} + 1)) bits.`,
     `Errors: centred binomial of 42 bits, deviation 3.24; a sum of ${facilities} stays below ` +

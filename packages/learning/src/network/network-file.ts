@@ -34,7 +34,8 @@ export interface NetworkModel {
   readonly provenance: Provenance
 }
 
-const VERSION = 2
+/** What `modelFileVersion` gives for the file of a network. */
+export const NETWORK_VERSION = 2
 
 const littleEndian = (values: Float32Array): Uint8Array => {
   const out = new Uint8Array(4 * values.length)
@@ -101,7 +102,7 @@ const modelBody = (model: NetworkModel): Uint8Array => {
   const { network, inputNames, provenance } = model
   return encode(bodyCodec, {
     magic: MODEL_MAGIC,
-    version: VERSION,
+    version: NETWORK_VERSION,
     description: network.description,
     tensors: networkTensors(network).map(({ name, shape, values }) => ({
       name,
@@ -131,7 +132,7 @@ export const encodeNetworkModel = (model: NetworkModel): Uint8Array => sealModel
  *   on one whose hash is right but whose content is not
  */
 export const decodeNetworkModel = (file: Uint8Array): NetworkModel => {
-  const { description, tensors, inputNames, provenance } = decode(bodyCodec, openModel(file, VERSION))
+  const { description, tensors, inputNames, provenance } = decode(bodyCodec, openModel(file, NETWORK_VERSION))
   const expected = networkShape(description).layers.flatMap(({ blocks }) => blocks)
   const wrong = tensors.some(({ name, shape, data }, i) => {
     const wanted = expected[i]

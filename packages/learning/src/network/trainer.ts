@@ -146,6 +146,16 @@ export class NetworkTrainer {
     return this.#read(this.plan.gradient)
   }
 
+  /**
+   * The same sum, which then waits no longer: for whoever clips and adds outside of the engine. The next step is taken along
+   * `noise` alone, or what is gathered after this.
+   */
+  takeGradientSum(): Float32Array {
+    const sum = this.gradientSum()
+    this.#forget()
+    return sum
+  }
+
   #read(address: number): Float32Array {
     return Float32Array.from(
       this.kernel.floats.subarray(address / 4, address / 4 + this.plan.shape.parameters),

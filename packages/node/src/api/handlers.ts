@@ -4,6 +4,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
 import { type Study, studyDigest } from "@consilium/federation/study"
 import type { FastifyReply, FastifyRequest } from "fastify"
+import type { PrivacyConfig } from "../config/privacy-config.js"
 import { cutTo } from "../one-line.js"
 import type { Caller, TokenRule } from "./access.js"
 import { eventView } from "./event-sentences.js"
@@ -30,7 +31,7 @@ export interface ApiOptions {
   readonly service: LeaderService
   readonly views: StudyViews
   /** The study of a kind of privacy, with a fresh nonce; or which part of it this leader does not have. */
-  readonly presets: (kind: PrivacyKind) => Study | { readonly missing: string }
+  readonly presets: (kind: PrivacyKind | PrivacyConfig) => Study | { readonly missing: string }
   readonly tokens: readonly TokenRule[]
   /** Whether requests straight from this machine need no token for looking on and starting a study. */
   readonly loopback: boolean
@@ -115,12 +116,12 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
     return reply.code(202).header("location", `/v1/studies/${answer.id}`).send(answer)
   }
 
-  const presetOf = (kind: PrivacyKind): Study => {
+  const presetOf = (kind: PrivacyKind | PrivacyConfig): Study => {
     const preset = options.presets(kind)
     if ("missing" in preset)
       throw new ConsiliumError(
         "api/not-available",
-        `A study of the kind "${kind}" cannot be started: ${preset.missing}`,
+        `A study of ${typeof kind === "string" ? `the kind "${kind}"` : "this privacy configuration"} cannot be started: ${preset.missing}`,
       )
     return preset
   }

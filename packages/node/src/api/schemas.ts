@@ -1,6 +1,8 @@
 import { z } from "zod"
+import { privacyConfigSchema } from "../config/privacy-config.js"
 import { studyFileSchema } from "../config/study-file.js"
 import type {
+  BudgetView,
   CeremonyView,
   EventView,
   GroupFiguresView,
@@ -136,6 +138,30 @@ export const keysViewSchema = z.strictObject({
   ceremonies: z.array(ceremony),
 }) satisfies z.ZodType<KeysView>
 
+const budget = z.strictObject({
+  epsilon: z.number(),
+  delta: z.number(),
+  unit: z.enum(["patient", "facility"]),
+  noise: z.enum(["local", "sum"]),
+  noiseMultiplier: z.number(),
+  maxGradNorm: z.number(),
+  sampleRate: z.number(),
+  releasesPerRound: whole,
+  mechanism: z.string(),
+  exactMetrics: z.boolean(),
+  roundsPerDay: figure,
+  facilities: z.array(
+    z.strictObject({
+      facility: name,
+      epsilon: z.number(),
+      updates: whole,
+      room: z.strictObject({ rounds: whole, by: z.enum(["planned", "budget"]) }).nullable(),
+      reachedAt: time.nullable(),
+      warnings: z.array(z.string()),
+    }),
+  ),
+}) satisfies z.ZodType<BudgetView>
+
 export const studyViewSchema = z.strictObject({
   id: hash,
   name,
@@ -160,6 +186,7 @@ export const studyViewSchema = z.strictObject({
   ),
   subgroups: z.array(subgroupViewSchema),
   privacy: z.array(z.strictObject({ facility: name, epsilon: figure, delta: figure })),
+  budget: budget.nullable(),
   security: z.array(z.strictObject({ at: time, code: z.string(), about: z.string() })),
 }) satisfies z.ZodType<StudyView>
 
@@ -212,7 +239,10 @@ export const problemSchema = z.strictObject({
 
 export const privacyKinds = ["differential", "homomorphic", "mpc", "combined"] as const
 export type PrivacyKind = (typeof privacyKinds)[number]
-export const trainingRequestSchema = z.strictObject({ privacy: z.enum(privacyKinds) })
+/** A kind of privacy by its name, or the content of a privacy_config.yaml. */
+export const trainingRequestSchema = z.strictObject({
+  privacy: z.union([z.enum(privacyKinds), privacyConfigSchema]),
+})
 
 /** `study.yaml`; its participants may be left out, and so may the nonce, which is then drawn. */
 export const studyRequestSchema = studyFileSchema.extend({

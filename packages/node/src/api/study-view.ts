@@ -34,6 +34,8 @@ export interface StudyView {
   /** The final model by the groups of patients that the study declares. */
   readonly subgroups: readonly SubgroupView[]
   readonly privacy: readonly PrivacyView[]
+  /** How far the study's privacy budget goes; null where it trains without differential privacy. */
+  readonly budget: BudgetView | null
   readonly security: readonly SecurityView[]
 }
 
@@ -244,6 +246,43 @@ export interface PrivacyView {
   /** Null where the study trains without differential privacy. */
   readonly epsilon: number | null
   readonly delta: number | null
+}
+
+/**
+ * What a study's signed rules allow each facility to spend, and how far that goes. The log knows of updates that reached the
+ * leader; each facility's own ledger is what counts, and holds caps over months as well.
+ */
+export interface BudgetView {
+  /** Most that each facility may spend in this study. */
+  readonly epsilon: number
+  readonly delta: number
+  /** Whom the promise is about: one patient of a facility, or all that one facility contributes. */
+  readonly unit: "patient" | "facility"
+  /** Whether each facility adds all of the noise to its own steps, or a share of what is on the opened sum. */
+  readonly noise: "local" | "sum"
+  /** Standard deviation of the noise / what one unit can move a sum. */
+  readonly noiseMultiplier: number
+  readonly maxGradNorm: number
+  /** Probability with which a patient joins a step. */
+  readonly sampleRate: number
+  /** Noisy releases in one round, and what each of them does, in words with its exact parameters. */
+  readonly releasesPerRound: number
+  readonly mechanism: string
+  /** Whether figures on held-out patients may be sent without noise: the budget does not cover those patients. */
+  readonly exactMetrics: boolean
+  /** Pace of the closed rounds; null while fewer than two tell none. */
+  readonly roundsPerDay: number | null
+  readonly facilities: readonly {
+    readonly facility: string
+    readonly epsilon: number
+    readonly updates: number
+    /** Further rounds that fit, and whether they are all that are planned; null once the study is over. */
+    readonly room: { readonly rounds: number; readonly by: "planned" | "budget" } | null
+    /** When the first round comes that no longer fits, at the pace so far. */
+    readonly reachedAt: string | null
+    /** Sentences for a person. */
+    readonly warnings: readonly string[]
+  }[]
 }
 
 export interface SecurityView {

@@ -1,4 +1,5 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
+import { COMPLETE } from "@consilium/federation/budget-end"
 import { ROTATION_ASKED } from "@consilium/federation/leader-keys"
 import { STOPPED } from "@consilium/federation/leader-stop"
 import { emptyHead, headerHash, type LogEntry } from "@consilium/federation/log"
@@ -14,6 +15,7 @@ import {
   studyDigest,
 } from "@consilium/federation/study"
 import { subgroupTables } from "@consilium/federation/subgroup-figures"
+import { budgetView } from "./budget-view.js"
 import { withEdgesOf, withMessage, withReport } from "./edge-fold.js"
 import {
   amongOthers,
@@ -95,6 +97,7 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     finals: [],
     subgroups: subgroupTables(study, []),
     privacy: [],
+    budget: null,
     security: [],
   }
   const start: FoldState = {
@@ -108,7 +111,7 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     reports: new Map(),
     keys,
   }
-  return enrolled(start, directory, 1)
+  return withBudget(null, enrolled(start, directory, 1))
 }
 
 const patch = (state: FoldState, changes: Partial<StudyView>): FoldState => ({
@@ -207,7 +210,23 @@ const heard = (state: FoldState, actor: Uint8Array, at: string): FoldState => {
 }
 
 /** The state after one more event. Events of unknown kinds lengthen the log and do nothing else. */
-export const applyEntry = (state: FoldState, entry: LogEntry): FoldState => {
+export const applyEntry = (state: FoldState, entry: LogEntry): FoldState =>
+  withBudget(state, afterEntry(state, entry))
+
+/** The state with a budget that follows what has changed in it. */
+const withBudget = (before: FoldState | null, after: FoldState): FoldState => {
+  const { privacy, state, rounds } = after.view
+  const isSame =
+    before !== null &&
+    before.view.privacy === privacy &&
+    before.view.state === state &&
+    before.view.rounds.at(-1)?.phase === rounds.at(-1)?.phase
+  if (isSame) return after
+  const updatesOf = (facility: string): number => after.updates.get(facility)?.count ?? 0
+  return patch(after, { budget: budgetView(after.study, after.view, updatesOf) })
+}
+
+const afterEntry = (state: FoldState, entry: LogEntry): FoldState => {
   const { header } = entry
   const at = timeOf(header.at)
   const stamped = patch(state, {
@@ -317,7 +336,9 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
     case "ended":
       return patch(
         state,
-        state.aborted ? { state: "aborted", reason: message.reason } : { state: "complete" },
+        state.aborted
+          ? { state: "aborted", reason: message.reason }
+          : { state: "complete", reason: message.reason === COMPLETE ? null : message.reason },
       )
     default:
       return state

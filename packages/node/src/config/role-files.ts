@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path"
 import { type Budget, DEFAULT_POLICY, type LocalPolicy } from "@consilium/federation/policy"
 import { PROTECTIONS } from "@consilium/federation/study"
+import { MODEL_KINDS } from "@consilium/federation/study-model"
 import { stringify } from "yaml"
 import { z } from "zod"
 import { apiFileSchema } from "../api/ports.js"
@@ -79,9 +80,11 @@ const policySchema = z
     smallest_cohort: z.int().min(3).default(DEFAULT_POLICY.smallestCohort),
     colluders: z.int().min(0).default(DEFAULT_POLICY.colluders),
     protections: z.array(z.enum(PROTECTIONS)).default([...DEFAULT_POLICY.protections]),
-    model_kinds: z.array(z.enum(["logistic-regression"])).default([...DEFAULT_POLICY.modelKinds]),
+    model_kinds: z.array(z.enum(MODEL_KINDS)).default([...DEFAULT_POLICY.modelKinds]),
     largest_model: z.int().min(1).default(DEFAULT_POLICY.largestModel),
     metrics: z.enum(["exact", "none"]).default(DEFAULT_POLICY.metrics),
+    /** Parts in statistics and evaluations that are opened as sums over all facilities: sums, or none. */
+    figures: z.enum(["sums", "none"]).default(DEFAULT_POLICY.figures),
     insecure_seed: z.boolean().default(DEFAULT_POLICY.insecureSeed),
     /** Columns that may be trained on; null for all. */
     columns: z.array(z.string().min(1).max(64)).nullable().default(null),
@@ -102,10 +105,17 @@ const policySchema = z
       .strictObject({
         study: budget(DEFAULT_POLICY.privacy.study),
         month: budget(DEFAULT_POLICY.privacy.month),
+        /** Over all months; null for no cap: then it is only shown. */
+        lifetime: z
+          .strictObject({ epsilon: z.number().positive(), delta: z.number().positive().lt(1) })
+          .nullable()
+          .default(null),
       })
       .prefault({}),
   })
   .prefault({})
+
+const classes = z.tuple([z.string().min(1).max(64), z.string().min(1).max(64)])
 
 /** `facility.yaml`: this facility's records and its own rules, which no leader can override. */
 export const facilityFileSchema = z.strictObject({
@@ -131,6 +141,33 @@ export const facilityFileSchema = z.strictObject({
       /** The path of a mapping file; null if the file already names and codes everything as the schema does. */
       mapping: z.string().min(1).nullable().default(null),
     }),
+    z.strictObject({
+      /** Images of one size in an IDX file, their labels in another; each image is another patient's. */
+      format: z.literal("idx"),
+      images: z.string().min(1),
+      labels: z.string().min(1),
+      /** Images that are only tested on; left out, a third of the patients. */
+      hold_out: z
+        .strictObject({ images: z.string().min(1), labels: z.string().min(1) })
+        .nullable()
+        .default(null),
+      /** What label 0 and label 1 are called in the study. */
+      classes,
+    }),
+    z.strictObject({
+      /** PNG files in a folder for each class. */
+      format: z.literal("png-folder"),
+      folder: z.string().min(1),
+      hold_out: z.string().min(1).nullable().default(null),
+      classes,
+      height: z.int().min(1).max(4096),
+      width: z.int().min(1).max(4096),
+      channels: z.union([z.literal(1), z.literal(3)]).default(1),
+      /** Whether images of another size are resized; else they are refused. */
+      resize: z.boolean().default(false),
+      /** What of a file's name tells the patient: all before this text. Left out, each file is another patient's. */
+      patient_until: z.string().min(1).nullable().default(null),
+    }),
   ]),
   policy: policySchema,
   data_folder: dataFolder,
@@ -146,6 +183,7 @@ export const policyOf = ({ policy }: FacilityFile): LocalPolicy => ({
   modelKinds: policy.model_kinds,
   largestModel: policy.largest_model,
   metrics: policy.metrics,
+  figures: policy.figures,
   insecureSeed: policy.insecure_seed,
   columns: policy.columns,
   workingHours: policy.working_hours && {
@@ -163,9 +201,10 @@ export const policyOf = ({ policy }: FacilityFile): LocalPolicy => ({
 /** Texts of configuration files name every key, with its default where nothing else was said. */
 export const facilityFileText = (file: FacilityFileInput): string =>
   `# This facility's records and its own rules: the leader cannot override them.
-# metrics: exact sends accuracy and the like on held-out patients; none sends nothing. largest_model is in parameters.
+# metrics: exact sends accuracy and the like on held-out patients; none sends nothing. figures: sums takes part in statistics and
+# evaluations of all facilities together, in which nobody sees a facility's own part; none does not. largest_model is in parameters.
 # privacy caps what studies with differential privacy may spend, one study and all studies of a calendar month (UTC):
-# epsilon in nats, at a delta.
+# epsilon in nats, at a delta. lifetime: null only counts what all months have spent; { epsilon, delta } caps it too.
 ${stringify(facilityFileSchema.parse(file))}`
 
 export const fogFileText = (file: z.input<typeof fogFileSchema>): string =>

@@ -2,7 +2,6 @@ import { fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { hash } from "@consilium/base/hash"
 import { utf8 } from "@consilium/base/platform"
-import { planNoise, type StudyPrivacy } from "@consilium/federation/privacy-plan"
 import { MAX_CUTS, MAX_SUBGROUPS } from "@consilium/federation/reporting"
 import { participantId } from "@consilium/federation/roster"
 import {
@@ -14,10 +13,13 @@ import {
   type Study,
 } from "@consilium/federation/study"
 import { checkSums, checkTree } from "@consilium/federation/study-tree"
+import { RING_DEGREES } from "@consilium/federation/sums/ring-rules"
 import { stringify } from "yaml"
 import { z } from "zod"
 import { studyDataOf, studyDataSchema } from "./study-data.js"
-import { declaredConstants } from "./table-form.js"
+import { evaluationSchema, statisticsSchema, studyFiguresOf } from "./study-figures.js"
+import { studyModelOf, studyModelSchema } from "./study-model.js"
+import { studyPrivacyOf, studyPrivacySchema } from "./study-privacy.js"
 
 const count = z.int().min(0)
 const participant = z.strictObject({
@@ -31,11 +33,10 @@ export const studyFileSchema = z.strictObject({
   name: z.string().min(1).max(64),
   /** 32 bytes in hexadecimal that make this study unlike any other. */
   nonce: z.string().regex(/^[0-9a-f]{64}$/),
-  model: z.strictObject({
-    kind: z.literal("logistic-regression"),
-    features: z.array(z.string().min(1).max(64)).min(1).max(4096),
-  }),
+  model: studyModelSchema,
   training: z.strictObject({
+    /** Of a network's local steps; a logistic regression takes plain ones. */
+    optimiser: z.enum(["sgd", "momentum", "adam"]).default("sgd"),
     learning_rate: z.number().positive().default(0.01),
     steps: z.int().min(1).default(100),
     batch_size: z.int().min(1).default(4),
@@ -43,6 +44,19 @@ export const studyFileSchema = z.strictObject({
     fine_tune_learning_rate: z.number().positive().default(0.01),
     /** Weight of the term that holds local steps near the round's model, mu of FedProx; 0 for none. */
     proximal_mu: z.number().min(0).default(0),
+    /** `scaffold`: control variates correct the drift of local steps, where facilities differ. */
+    correction: z.enum(["none", "scaffold"]).default("none"),
+    /** A model of each facility's own beside the common one, which never leaves it; null for none. */
+    ditto: z
+      .strictObject({
+        /** Weight of its pull towards the round's model; 0 trains it apart from everybody. */
+        lambda: z.number().min(0).default(0.1),
+        /** Its steps in every round, and their rate. */
+        steps: z.int().min(1).default(100),
+        learning_rate: z.number().positive().default(0.01),
+      })
+      .nullable()
+      .default(null),
   }),
   server: z.strictObject({
     strategy: z.enum(["fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad"]).default("fedavg"),
@@ -67,6 +81,18 @@ export const studyFileSchema = z.strictObject({
   keys: z
     .strictObject({ openings: z.int().min(1).optional(), days: z.int().min(1).max(3650).default(30) })
     .optional(),
+  /** What encryption has at least, under ckks and bfv; 0 for as little as the study's numbers need. */
+  ring: z
+    .strictObject({
+      /** Degree of the ring: 1024, 2048, 4096, 8192 or 16384. */
+      degree: z.literal([0, ...RING_DEGREES]).default(0),
+      /** Bits of the modulus. */
+      modulus_bits: z.int().min(0).max(430).default(0),
+      /** With ckks: bits of the number that values are scaled by. */
+      scale_bits: z.int().min(0).max(56).default(0),
+    })
+    .nullable()
+    .default(null),
   cohort: z.strictObject({ smallest: z.int(), threshold: z.int(), colluders: z.int().min(0) }).optional(),
   validation: z.enum(["off", "report"]).default("report"),
   /** What facilities that send figures tell of the last model beside them. */
@@ -94,35 +120,10 @@ export const studyFileSchema = z.strictObject({
     .strictObject({ collect: z.number().positive().default(60), answer: z.number().positive().default(20) })
     .prefault({}),
   /** Differential privacy: null trains without. */
-  privacy: z
-    .strictObject({
-      /** Most that each facility may spend in this study, in nats at `delta`. */
-      epsilon: z.number().positive(),
-      delta: z.number().positive().lt(1).default(1e-5),
-      /** Least noise: standard deviation / what one patient can move a sum. */
-      noise_multiplier: z.number().positive().nullable().default(null),
-      /** Whether noise is raised until all rounds fit; else facilities stop at epsilon. */
-      calibrate: z.boolean().default(true),
-      /** L2 norm to which a patient's gradient is clipped. */
-      max_grad_norm: z.number().positive().default(1),
-      /** Share of patients that a step draws; takes the place of training.batch_size. */
-      sample_rate: z.number().positive().max(1).default(0.1),
-      /** Whether figures on held-out patients may be sent without noise. */
-      metrics: z.enum(["none", "exact"]).default("none"),
-      /** Constants to standardise with; may be left out for features of a built-in schema, which have declared ones. */
-      standardise: z
-        .array(
-          z.strictObject({
-            feature: z.string().min(1).max(64),
-            mean: z.number(),
-            deviation: z.number().positive(),
-          }),
-        )
-        .nullable()
-        .default(null),
-    })
-    .nullable()
-    .default(null),
+  privacy: studyPrivacySchema.nullable().default(null),
+  /** What is counted of all patients together: before training, and of how the model does. */
+  statistics: statisticsSchema,
+  evaluation: evaluationSchema,
   data: studyDataSchema,
   insecure_seed: z.int().min(0).nullable().default(null),
   synthetic_data: z.boolean().default(false),
@@ -135,65 +136,12 @@ export type StudyFileInput = z.input<typeof studyFileSchema>
 export const seededNonce = (name: string, seed: number): string =>
   toHex(hash("insecure-study-nonce", utf8(name), utf8(String(seed))))
 
-type PrivacyFile = NonNullable<StudyFile["privacy"]>
+/** What a study's ring has at least, in the study's own form. */
+export const studyRingOf = (ring: StudyFile["ring"]): Study["ring"] =>
+  ring && { degree: ring.degree, modulusBits: ring.modulus_bits, scaleBits: ring.scale_bits }
 
-/** The constants declared for features: those given, or those of a built-in schema. */
-const constantsOf = (
-  features: readonly string[],
-  given: PrivacyFile["standardise"],
-  schema: string | null,
-): StudyPrivacy["standardise"] => {
-  const known = given ?? declaredConstants(features, schema)
-  return features.map((feature) => {
-    const found = known.filter((one) => one.feature === feature)
-    if (found.length !== 1)
-      throw new ConsiliumError(
-        "config/invalid",
-        `privacy.standardise: ${found.length} pairs of mean and deviation are declared for the feature ${feature}; with differential privacy every feature has one.`,
-      )
-    const [{ mean, deviation }] = found as [(typeof known)[number]]
-    return { mean, deviation }
-  })
-}
-
-/**
- * How a study of these features and so many local steps in all adds noise: calibrated to its budget, at least the floor.
- * `schema` is the one that the study's tables follow, if it names any.
- * @throws {ConsiliumError} "config/invalid", "privacy/bad-parameter", "privacy/unreachable"
- */
-export const studyPrivacyOf = (
-  file: PrivacyFile,
-  features: readonly string[],
-  steps: number,
-  schema: string | null = null,
-): StudyPrivacy => {
-  const { epsilon, delta, max_grad_norm: maxGradNorm, sample_rate: sampleRate, metrics } = file
-  const { noiseMultiplier } = planNoise({
-    epsilon,
-    delta,
-    maxGradNorm,
-    sampleRate,
-    floor: file.noise_multiplier,
-    calibrate: file.calibrate,
-    dimension: features.length + 1,
-    steps,
-  })
-  const standardise = constantsOf(features, file.standardise, schema)
-  return {
-    epsilon,
-    delta,
-    unit: "patient",
-    noise: "local",
-    mechanism: "gaussian",
-    clipping: { type: "flat" },
-    patients: 0,
-    noiseMultiplier,
-    maxGradNorm,
-    sampleRate,
-    standardise,
-    metrics,
-  }
-}
+const dittoOf = (file: StudyFile["training"]["ditto"]): Study["training"]["ditto"] =>
+  file === null ? null : { lambda: file.lambda, steps: file.steps, learningRate: file.learning_rate }
 
 /**
  * The study of its file, checked against the number of its facilities.
@@ -207,20 +155,26 @@ export const studyOf = (file: StudyFile): Study => {
   const cohort = file.cohort
     ? { minCohort: file.cohort.smallest, threshold: file.cohort.threshold, colluders: file.cohort.colluders }
     : defaultCohort(facilities)
-  const rules: Omit<Study, "keys"> = {
+  const model = studyModelOf(file.model)
+  const schema = file.data?.schema ?? null
+  const budget = file.privacy && { epsilon: file.privacy.epsilon, delta: file.privacy.delta }
+  const figures = studyFiguresOf(file, { model, cohort, rounds: file.rounds, schema, budget })
+  const quiet: Omit<Study, "keys"> = {
     protocol: PROTOCOL_VERSION,
     nonce: fromHex(file.nonce),
     name: file.name,
-    model: file.model,
+    model,
     training: {
       loss: "binary-cross-entropy",
-      optimiser: "sgd",
+      optimiser: file.training.optimiser,
       learningRate: file.training.learning_rate,
       steps: file.training.steps,
       batchSize: file.training.batch_size,
       fineTuneSteps: file.training.fine_tune_steps,
       fineTuneLearningRate: file.training.fine_tune_learning_rate,
       proximalMu: file.training.proximal_mu,
+      correction: file.training.correction,
+      ditto: dittoOf(file.training.ditto),
     },
     server: {
       strategy: file.server.strategy,
@@ -238,6 +192,7 @@ export const studyOf = (file: StudyFile): Study => {
     rounds: file.rounds,
     attempts: file.attempts,
     protection: file.protection,
+    ring: studyRingOf(file.ring),
     cohort,
     validation: file.validation,
     reporting: file.reporting,
@@ -247,16 +202,13 @@ export const studyOf = (file: StudyFile): Study => {
     },
     insecureSeed: file.insecure_seed,
     syntheticData: file.synthetic_data,
-    privacy:
-      file.privacy === null
-        ? null
-        : studyPrivacyOf(
-            file.privacy,
-            file.model.features,
-            file.training.steps * file.rounds,
-            file.data?.schema ?? null,
-          ),
+    ...figures,
+    privacy: null,
     data: file.data === null ? null : studyDataOf(file.data, file.model.features),
+  }
+  const rules = {
+    ...quiet,
+    privacy: file.privacy === null ? null : studyPrivacyOf(file.privacy, quiet),
   }
   const keys = defaultKeys(rules, facilities)
   const { openings = keys?.openings, days = keys?.days } = file.keys ?? {}

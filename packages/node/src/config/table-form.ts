@@ -4,9 +4,14 @@ import {
   CARDIOVASCULAR_FEATURES,
 } from "@consilium/records/cardiovascular/features"
 import { CARDIOVASCULAR_SCHEMA, cardiovascularSchema } from "@consilium/records/cardiovascular/schema"
+import { type FeatureRange, featureRanges } from "@consilium/records/feature-ranges"
 import type { Feature } from "@consilium/records/features"
 import { MISSING_SUFFIX } from "@consilium/records/features"
-import { HEART_DECLARED_STANDARDISER } from "@consilium/records/heart-schema"
+import {
+  HEART_DECLARED_STANDARDISER,
+  HEART_FEATURES,
+  UCI_HEART_SCHEMA,
+} from "@consilium/records/heart-schema"
 import type { TableSchema } from "@consilium/records/schema"
 import { schemaDigest } from "@consilium/records/schema-digest"
 import type { SiteSchema } from "@consilium/records/site-table"
@@ -50,6 +55,29 @@ const BUILT_IN: ReadonlyMap<string, TableForm & { readonly standardiser: Standar
 /** A built-in schema with its declared constants, or null. */
 export const builtInForm = (name: string): (TableForm & { readonly standardiser: Standardiser }) | null =>
   BUILT_IN.get(name) ?? null
+
+/** Where features of a built-in schema lie; of the schema that the study names, or else of the one that knows all of them. */
+export const declaredRanges = (
+  features: readonly string[],
+  schema: string | null,
+): readonly FeatureRange[] => {
+  const heart = featureRanges(UCI_HEART_SCHEMA, HEART_FEATURES)
+  const known = [heart, ...[...BUILT_IN.values()].map((form) => featureRanges(form.schema, form.features))]
+  const named = schema === null ? null : builtInForm(schema)
+  const chosen =
+    named === null
+      ? known.find((ranges) => features.every((name) => knowsRange(ranges, name)))
+      : featureRanges(named.schema, named.features)
+  return [
+    ...(chosen ?? []),
+    ...features
+      .filter((feature) => feature.endsWith(MISSING_SUFFIX))
+      .map((feature) => ({ feature, low: 0, high: 1 })),
+  ]
+}
+
+const knowsRange = (ranges: readonly FeatureRange[], name: string): boolean =>
+  name.endsWith(MISSING_SUFFIX) || ranges.some(({ feature }) => feature === name)
 
 /** A round figure for how often a value is missing. */
 const DECLARED_MISSING = { mean: 0.1, deviation: 0.3 }

@@ -4,22 +4,21 @@ import { toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
 import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
 import { chargeCodec } from "@consilium/federation/charge"
+import type { LocalPolicy } from "@consilium/federation/policy"
 import { openRoster, participantId } from "@consilium/federation/roster"
 import { decodeStudy, studyDigest } from "@consilium/federation/study"
 import { z } from "zod"
 import { policyOf } from "../config/role-files.js"
 import { nodeSuite } from "../identity/suite.js"
-import {
-  type LedgerReading,
-  type LedgerStudy,
-  ledgerReading,
-  ledgerReadingSchema,
-} from "../ledger-reading.js"
+import { ledgerPage, ledgerPageSchema, type ShownLedgerEntry } from "../ledger-entries.js"
+import type { LedgerStudy } from "../ledger-outlook.js"
+import { type LedgerReading, ledgerReading, ledgerReadingSchema } from "../ledger-reading.js"
+import type { LedgerReport } from "../ledger-report.js"
 import { CHARGED, PrivacyLedger } from "../privacy-ledger.js"
 import { ROSTER_FILE, studiesFolder } from "../roles/roster-shelf.js"
 import { openSegmentStores } from "../store/segment-stores.js"
 import type { StudyStore } from "../store/study-store.js"
-import { type Check, notChecked, passed } from "./finding.js"
+import { type Check, notChecked, note, passed } from "./finding.js"
 import { placeOf } from "./place.js"
 import { askRole } from "./role-status.js"
 import { RoleUnderTest, roleFile } from "./role-under-test.js"
@@ -39,10 +38,19 @@ const courseOf = async (store: StudyStore): Promise<Pick<LedgerStudy, "state" | 
   return { state, round }
 }
 
+/** A ledger and the studies whose logs it was read from. */
+interface Opened {
+  readonly name: string
+  readonly ledger: PrivacyLedger
+  readonly studies: readonly LedgerStudy[]
+  readonly policy: LocalPolicy
+}
+
 /** Reads the logs of a stopped facility, whose folder is locked. */
-const readStopped = async (under: RoleUnderTest, { kit }: StoppedMember): Promise<LedgerReading> => {
+const openStopped = async (under: RoleUnderTest, { kit }: StoppedMember): Promise<Opened> => {
   const policy = policyOf(await roleFile(under, "facility"))
-  const ledger = new PrivacyLedger({ facility: participantId(kit.name), cap: policy.privacy.month })
+  const { month, lifetime = null } = policy.privacy
+  const ledger = new PrivacyLedger({ facility: participantId(kit.name), cap: month, lifetime })
   const studies: LedgerStudy[] = []
   const { dataFolder } = await under.place()
   const stores = await openSegmentStores(studiesFolder(dataFolder))
@@ -58,18 +66,37 @@ const readStopped = async (under: RoleUnderTest, { kit }: StoppedMember): Promis
   } finally {
     await stores.close()
   }
-  return ledgerReading(kit.name, ledger, studies, policy)
+  return { name: kit.name, ledger, studies, policy }
 }
 
-const readLedger = async (under: RoleUnderTest): Promise<FacilityLedger | string> => {
+/** A facility's ledger with a way to its entries; why not, where there is nothing to read now. */
+interface Readable {
+  readonly found: FacilityLedger
+  entries(from: number): Promise<z.output<typeof ledgerPageSchema>>
+}
+
+const openLedger = async (under: RoleUnderTest): Promise<Readable | string> => {
   const place = await under.place()
   try {
-    return { ...(await askRole(place, "ledger", {}, ledgerReadingSchema)), running: true }
+    return {
+      found: { ...(await askRole(place, "ledger", {}, ledgerReadingSchema)), running: true },
+      entries: (from) => askRole(place, "ledger-entries", { from }, ledgerPageSchema),
+    }
   } catch (error) {
     if (!isConsiliumError(error, "admin/not-running")) throw error
   }
   const member = await under.member()
-  return typeof member === "string" ? member : { ...(await readStopped(under, member)), running: false }
+  if (typeof member === "string") return member
+  const { name, ledger, studies, policy } = await openStopped(under, member)
+  return {
+    found: { ...ledgerReading(name, ledger, studies, policy), running: false },
+    entries: async (from) => ledgerPage(ledger, studies, from),
+  }
+}
+
+const readLedger = async (under: RoleUnderTest): Promise<FacilityLedger | string> => {
+  const opened = await openLedger(under)
+  return typeof opened === "string" ? opened : opened.found
 }
 
 const checkFacility = async (configPath: string): Promise<void> => {
@@ -80,24 +107,49 @@ const checkFacility = async (configPath: string): Promise<void> => {
     })
 }
 
-/**
- * The privacy ledger of a facility, by its configuration file, whether it runs or not.
- * @throws {ConsiliumError} "config/invalid"; "identity/not-enrolled"; "admin/..."; "store/..."
- */
-export const privacyLedgerOf = async (configPath: string): Promise<FacilityLedger> => {
+const withLedger = async <T>(configPath: string, use: (opened: Readable) => Promise<T>): Promise<T> => {
   await checkFacility(configPath)
   const under = new RoleUnderTest(configPath)
   try {
-    const found = await readLedger(under)
-    if (typeof found === "string") {
+    const opened = await openLedger(under)
+    if (typeof opened === "string") {
       const { state } = await under.folder()
-      throw new ConsiliumError(state === "running" ? "store/locked" : "identity/not-enrolled", found)
+      throw new ConsiliumError(state === "running" ? "store/locked" : "identity/not-enrolled", opened)
     }
-    return found
+    return await use(opened)
   } finally {
     await under.close()
   }
 }
+
+/**
+ * The privacy ledger of a facility, by its configuration file, whether it runs or not.
+ * @throws {ConsiliumError} "config/invalid"; "identity/not-enrolled"; "admin/..."; "store/..."
+ */
+export const privacyLedgerOf = (configPath: string): Promise<FacilityLedger> =>
+  withLedger(configPath, async ({ found }) => found)
+
+/**
+ * A facility's ledger with every entry up to the head that it is read at, for a report.
+ * @throws {ConsiliumError} as `privacyLedgerOf`
+ */
+export const privacyLedgerReport = (configPath: string): Promise<LedgerReport> =>
+  withLedger(configPath, async ({ found, entries }) => {
+    const { running, ...reading } = found
+    const all: ShownLedgerEntry[] = []
+    for (let more = true; more; ) {
+      const page = await entries(all.length)
+      all.push(...page.entries)
+      more = page.entries.length > 0 && all.length < page.total
+    }
+    return {
+      reading,
+      running,
+      // what was charged meanwhile is for the next report
+      entries: all.filter(({ seq }) => seq <= reading.head.seq),
+      writtenAt: new Date().toISOString(),
+    }
+  })
 
 const begunSchema = ledgerReadingSchema.extend({ beganAt: z.int().min(1) })
 
@@ -125,12 +177,17 @@ export const ledgerCheck = (under: RoleUnderTest): Check => ({
     const { head, certified, thisMonth, state } = found
     if (head.seq === 0) return passed("Nothing is charged to the privacy ledger yet.")
     const held = certified === null ? "none of it is certified yet" : `certified up to entry ${certified.seq}`
+    const near = found.warnings.map(({ says }) => says)
     const compared =
       state === "compared"
         ? " The leader knows of no more."
         : " It is compared with the leader's before anything is spent."
-    return passed(
-      `The privacy ledger is one chain of ${head.seq} entries, ${held}; ${thisMonth.month} has spent epsilon ${shown(thisMonth.epsilon)} of ${thisMonth.cap.epsilon.toFixed(2)}.${compared}`,
-    )
+    const says = `The privacy ledger is one chain of ${head.seq} entries, ${held}; ${thisMonth.month} has spent epsilon ${shown(thisMonth.epsilon)} of ${thisMonth.cap.epsilon.toFixed(2)}.${compared}`
+    return near.length === 0
+      ? passed(says)
+      : note(
+          [says, ...near].join(" "),
+          "See what was spent on what with privacy ledger; the caps are in facility.yaml.",
+        )
   },
 })

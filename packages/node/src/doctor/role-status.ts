@@ -35,6 +35,15 @@ const facility = z.object({
     epsilon: z.number().nullable(),
     cap: z.object({ epsilon: z.number(), delta: z.number() }),
     problem: z.object({ code: z.string(), reason: z.string() }).nullable(),
+    /** What a person should hear of budgets before they stop a study. */
+    warnings: z.array(z.looseObject({ says: z.string() })),
+    /** All months together: by an odometer, and what the policy's cap has spent, if there is one. */
+    lifetime: z.looseObject({
+      epsilon: z.number().nullable(),
+      delta: z.number(),
+      updates: whole,
+      cap: z.object({ epsilon: z.number(), delta: z.number(), spent: z.number().nullable() }).nullable(),
+    }),
   }),
   studies: z.array(
     study.extend({

@@ -60,7 +60,7 @@ export const modelCardText = (card: ModelCard): string => {
         ["in use", model.released ? "yes" : "no"],
         ["closed at", model.closedAt],
         ["kind", `${model.kind}, ${model.parameters} parameters`],
-        ["features", model.features.map(plain).join(", ")],
+        ["features", model.features.length === 0 ? "pixels" : model.features.map(plain).join(", ")],
         ["marks", card.marks.length === 0 ? "none" : card.marks.join(", ")],
         ...(model.file === null
           ? []
@@ -88,7 +88,7 @@ export const modelCardText = (card: ModelCard): string => {
     "",
     "## Training",
     "",
-    `${training.closedRounds} of ${training.plannedRounds} rounds are closed; this is the model of round ${model.round}. Each facility took ${training.localSteps} steps on ${training.batchSize} rows with the learning rate ${training.learningRate}; updates were clipped to the L2 norm ${training.clipNorm} and joined by ${training.strategy} with the rate ${training.serverLearningRate}${training.serverMomentum === null ? "" : ` and the momentum ${training.serverMomentum}`}.${training.proximalMu === 0 ? "" : ` A proximal term of weight ${training.proximalMu} held the steps near the round's model.`}`,
+    `${training.closedRounds} of ${training.plannedRounds} rounds are closed; this is the model of round ${model.round}. Each facility took ${training.localSteps} steps on ${training.batchSize} rows with the learning rate ${training.learningRate}; updates were clipped to the L2 norm ${training.clipNorm} and joined by ${training.strategy} with the rate ${training.serverLearningRate}${training.serverMomentum === null ? "" : ` and the momentum ${training.serverMomentum}`}.${training.proximalMu === 0 ? "" : ` A proximal term of weight ${training.proximalMu} held the steps near the round's model.`}${training.correction === "none" ? "" : " Control variates (SCAFFOLD) corrected the drift of the steps; each facility's own one stayed there, and the common one follows from the opened sums."}${training.ditto === null ? "" : ` Beside it each facility trained a model of its own in ${training.ditto.steps} steps a round at the rate ${training.ditto.learningRate}, drawn towards the round's model with the weight ${training.ditto.lambda} (Ditto); those never left.`}`,
     "",
     "## Protection and privacy",
     "",

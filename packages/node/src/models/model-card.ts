@@ -1,5 +1,7 @@
 import { toHex } from "@consilium/base/bytes"
+import { clippingWords, mechanismWords } from "@consilium/federation/step-words"
 import { type Study, strategyName } from "@consilium/federation/study"
+import { noiseOnSumOf } from "@consilium/federation/sum-noise"
 import type { MetricsView, StudyView } from "../api/study-view.js"
 import { type ModelHistory, type ModelPick, modelListOf, pickModel } from "./model-log.js"
 import type { ModelCard, ModelEntry } from "./model-schemas.js"
@@ -32,6 +34,15 @@ const subgroupsOf = (view: StudyView, round: number, lastRound: number): ModelCa
       feature,
       groups: groups.map(({ group, facilities, all }) => ({ group, facilities: [...facilities], all })),
     }))
+
+/** What a study whose noise is on its sums promises, and what that rests on; null where it is not. */
+const sumNoiseSays = (study: Study): string | null => {
+  const onSum = noiseOnSumOf(study)
+  if (onSum === null || study.privacy === null) return null
+  const { unit, clipNorm, colluders } = onSum
+  const clipped = unit === "patient" ? "each patient's gradient" : "each facility's whole update"
+  return `Noise is on each round's opened sum, once (multiplier ${study.privacy.noiseMultiplier}), and ${clipped} is clipped to ${clipNorm}: every facility adds a share, and what is promised holds while at most ${colluders} of a sum's facilities work together. Each facility may spend epsilon ${study.privacy.epsilon} at delta ${study.privacy.delta} in this study; what each has spent so far stands below.`
+}
 
 const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 
@@ -80,6 +91,14 @@ const limitsOf = (
   ]
 }
 
+/** What a model of the study is given. */
+const inputsOf = ({ model }: Study, view: StudyView): string => {
+  if (model.kind !== "network" || model.images === null)
+    return counted(view.model.features.length, "feature", "features")
+  const [height, width] = model.description.input
+  return `an image of ${height} x ${width} pixels (0: ${model.images.classes[0]}, 1: ${model.images.classes[1]})`
+}
+
 /** The card of one model of a study: everything about it that the log tells. */
 export const modelCardOf = (
   history: ModelHistory,
@@ -114,7 +133,7 @@ export const modelCardOf = (
       file: files.get(model.round) ?? null,
     },
     releases: list.releases,
-    purpose: `It gives the probability of the answer 1 (in the study ${study.name}) from ${counted(view.model.features.length, "feature", "features")} of one patient.`,
+    purpose: `It gives the probability of the answer 1 (in the study ${study.name}) from ${inputsOf(study, view)} of one patient.`,
     data: {
       facilities,
       trainingRows: trainingRows.get(model.round) ?? null,
@@ -132,6 +151,8 @@ export const modelCardOf = (
       strategy: strategyName(study),
       serverLearningRate: server.learningRate,
       proximalMu: training.proximalMu,
+      correction: training.correction,
+      ditto: training.ditto,
       serverMomentum: server.strategy === "fedavgm" ? server.beta1 : null,
       clipNorm: quantisation.clipNorm,
     },
@@ -146,7 +167,8 @@ export const modelCardOf = (
       says:
         study.privacy === null
           ? "Differential privacy is off."
-          : `Each facility adds noise to every step (multiplier ${study.privacy.noiseMultiplier}, gradients clipped to ${study.privacy.maxGradNorm}) and may spend epsilon ${study.privacy.epsilon} at delta ${study.privacy.delta} in this study; what each has spent so far stands below.`,
+          : (sumNoiseSays(study) ??
+            `Each facility adds ${mechanismWords(study.privacy)} noise to every step (multiplier ${study.privacy.noiseMultiplier}), clips ${clippingWords(study.privacy)}, and may spend epsilon ${study.privacy.epsilon} at delta ${study.privacy.delta} in this study; what each has spent so far stands below.`),
     },
     metrics: {
       facilities: [...figures],

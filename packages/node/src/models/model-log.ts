@@ -6,7 +6,13 @@ import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
 import type { LogEntry } from "@consilium/federation/log"
 import { type Directory, openRoster } from "@consilium/federation/roster"
 import { MAX_VALUES, type Study } from "@consilium/federation/study"
+import { modelFileVersion } from "@consilium/learning/model-container"
 import { decodeModel, parameterHash } from "@consilium/learning/model-file"
+import {
+  decodeNetworkModel,
+  NETWORK_VERSION,
+  networkParameterHash,
+} from "@consilium/learning/network/network-file"
 import { messageOf } from "../api/logged.js"
 import type { StudyView } from "../api/study-view.js"
 import { applyEntry, startView, timeOf } from "../api/view-fold.js"
@@ -139,13 +145,19 @@ export const pieceOf = (file: Uint8Array, offset: number, most: number): ModelPi
   base64: Buffer.from(file.subarray(offset, offset + most)).toString("base64"),
 })
 
+const parameterHashOf = (file: Uint8Array): Uint8Array => {
+  if (modelFileVersion(file) === NETWORK_VERSION)
+    return networkParameterHash(decodeNetworkModel(file).network)
+  const { architecture, parameters } = decodeModel(file)
+  return parameterHash(architecture, parameters)
+}
+
 /**
  * A model's file, if it is the model that its hash names.
  * @throws {ConsiliumError} "model/wrong-hash", "model/unreadable"
  */
 export const checkedModel = (file: Uint8Array, hash: string): Uint8Array => {
-  const { architecture, parameters } = decodeModel(file)
-  const found = toHex(parameterHash(architecture, parameters))
+  const found = toHex(parameterHashOf(file))
   if (found !== hash)
     throw new ConsiliumError(
       "model/wrong-hash",

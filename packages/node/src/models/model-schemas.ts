@@ -97,6 +97,10 @@ export const modelCardSchema = z.object({
     serverLearningRate: z.number(),
     /** Weight of the proximal term of local steps; 0 for none. */
     proximalMu: z.number(),
+    /** What corrects the drift of local steps. */
+    correction: z.enum(["none", "scaffold"]),
+    /** How facilities trained models of their own beside this one; null where they did not. */
+    ditto: z.object({ lambda: z.number(), steps: whole, learningRate: z.number() }).nullable(),
     /** What the server keeps of the updates before, where it does plain averaging with momentum; null otherwise. */
     serverMomentum: figure,
     clipNorm: z.number(),

@@ -2,25 +2,30 @@ import { stat } from "node:fs/promises"
 import { join } from "node:path"
 import { compareBytes } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
+import { systemRandom } from "@consilium/base/random"
 import type { PlannedSetting } from "@consilium/federation/plan"
 import type { NoiseChoice } from "@consilium/federation/plan-privacy"
 import type { PlannedFacility } from "@consilium/federation/plan-study"
 import { DEFAULT_POLICY } from "@consilium/federation/policy"
-import { planNoise } from "@consilium/federation/privacy-plan"
 import { Directory, participantId } from "@consilium/federation/roster"
 import { decodeStudy, type Study, studyDigest } from "@consilium/federation/study"
 import { checkStudyAmong } from "@consilium/federation/study-tree"
 import type { Preset } from "../api/preset-schemas.js"
 import { studyRequestSchema } from "../api/schemas.js"
+import { type PrivacyConfig, type PrivacyTerms, withPrivacyTerms } from "../config/privacy-config.js"
 import { facilityFileSchema, policyOf } from "../config/role-files.js"
 import { type StudyFile, studyOf } from "../config/study-file.js"
+import { noiseChoice } from "../config/study-privacy.js"
 import { readConfig } from "../config/yaml-file.js"
+import { configuredStudy } from "../roles/configured-study.js"
 
 /** All that a plan is made of. */
 export interface PlannedStudy {
   readonly setting: PlannedSetting
   readonly facilities: readonly PlannedFacility[]
   readonly noise: NoiseChoice | null
+  /** What a reader should know of a privacy configuration that it was made with. */
+  readonly notes: readonly string[]
 }
 
 type Participants = StudyFile["participants"]
@@ -51,24 +56,15 @@ const named = (participants: Participants): readonly string[] =>
 const withDefaults = (participants: Participants): readonly PlannedFacility[] =>
   named(participants).map((name) => ({ name, policy: DEFAULT_POLICY, policyFrom: null }))
 
-/** Where the noise of a study file comes from: the floor it names, or what its budget needs. */
-const noiseOf = ({ privacy, model, training, rounds }: StudyFile, study: Study): NoiseChoice | null => {
-  if (privacy === null || study.privacy === null) return null
-  const { noiseMultiplier: used, epsilon, delta, maxGradNorm, sampleRate } = study.privacy
-  const floor = privacy.noise_multiplier
-  if (!privacy.calibrate) return { from: "given", floor, calibrated: null }
-  if (floor === null || used > floor) return { from: "calibrated", floor, calibrated: used }
-  const dimension = model.features.length + 1
-  const steps = training.steps * rounds
-  const wanted = { epsilon, delta, maxGradNorm, sampleRate, floor: null, calibrate: true, dimension, steps }
-  const { noiseMultiplier: calibrated } = planNoise(wanted)
-  return { from: floor > calibrated ? "floor" : "calibrated", floor, calibrated }
-}
-
 /** @throws {ConsiliumError} "config/invalid", "round/bad-study", "privacy/..." */
-const fromFile = (file: StudyFile): Omit<PlannedStudy, "facilities"> => {
+const fromFile = (given: StudyFile, terms: PrivacyTerms | null): Omit<PlannedStudy, "facilities"> => {
+  const file = terms === null ? given : withPrivacyTerms(given, terms)
   const study = studyOf(file)
-  return { setting: { study, directory: directoryOf(study, file.participants) }, noise: noiseOf(file, study) }
+  return {
+    notes: terms?.notes ?? [],
+    setting: { study, directory: directoryOf(study, file.participants) },
+    noise: noiseChoice(study, file.privacy?.noise_multiplier ?? null, file.privacy?.calibrate ?? true),
+  }
 }
 
 /**
@@ -78,6 +74,7 @@ const fromFile = (file: StudyFile): Omit<PlannedStudy, "facilities"> => {
 export const studyFileToPlan = async (
   path: string,
   present: Participants | null = null,
+  terms: PrivacyTerms | null = null,
 ): Promise<PlannedStudy> => {
   const { nonce = "00".repeat(32), participants, ...rest } = await readConfig(studyRequestSchema, path)
   const among = participants ?? present
@@ -85,8 +82,14 @@ export const studyFileToPlan = async (
     throw new ConsiliumError("config/invalid", `${path} names no participants.`, {
       remedy: "Name them, or give --leader as well: then those who are present are meant.",
     })
-  return { ...fromFile({ ...rest, nonce, participants: among }), facilities: withDefaults(among) }
+  return studyOfFileToPlan({ ...rest, nonce, participants: among }, terms)
 }
+
+/** The study of a file's content. @throws {ConsiliumError} "config/invalid", "round/bad-study" */
+export const studyOfFileToPlan = (file: StudyFile, terms: PrivacyTerms | null): PlannedStudy => ({
+  ...fromFile(file, terms),
+  facilities: withDefaults(file.participants),
+})
 
 const isFile = (path: string): Promise<boolean> =>
   stat(path).then(
@@ -98,8 +101,11 @@ const isFile = (path: string): Promise<boolean> =>
  * The study of a folder as `consilium init` lays it out, with the policies of the facilities whose own files are there.
  * @throws {ConsiliumError} "config/unreadable", "config/invalid", "round/bad-study"
  */
-export const studyFolderToPlan = async (folder: string): Promise<PlannedStudy> => {
-  const { setting, facilities, noise } = await studyFileToPlan(join(folder, "study.yaml"))
+export const studyFolderToPlan = async (
+  folder: string,
+  terms: PrivacyTerms | null = null,
+): Promise<PlannedStudy> => {
+  const { facilities, ...rest } = await studyFileToPlan(join(folder, "study.yaml"), null, terms)
   const known: PlannedFacility[] = []
   for (const facility of facilities) {
     const path = join(folder, facility.name, "local", "facility.yaml")
@@ -113,15 +119,20 @@ export const studyFolderToPlan = async (folder: string): Promise<PlannedStudy> =
         : facility,
     )
   }
-  return { setting, facilities: known, noise }
+  return { ...rest, facilities: known }
 }
 
 /**
- * The study that a leader's preset stands for.
+ * The study that a leader's preset stands for, or a privacy configuration in its place.
  * @throws {ConsiliumError} "api/failed" if it is of another version; "round/bad-study"
  */
-export const presetToPlan = ({ study: encoded, participants, noise }: Preset): PlannedStudy => {
+export const presetToPlan = (
+  { study: encoded, participants, noise: own }: Preset,
+  config: PrivacyConfig | null = null,
+): PlannedStudy => {
   let study: Study
+  let noise: NoiseChoice | null = own
+  let notes: readonly string[] = []
   try {
     study = decodeStudy(new Uint8Array(Buffer.from(encoded, "base64")))
   } catch (cause) {
@@ -130,7 +141,16 @@ export const presetToPlan = ({ study: encoded, participants, noise }: Preset): P
       cause,
     })
   }
+  if (config !== null) {
+    const made = configuredStudy(config, [study], named(participants).length, systemRandom)
+    if ("missing" in made)
+      throw new ConsiliumError(
+        "api/not-available",
+        `This privacy configuration cannot be planned: ${made.missing}`,
+      )
+    ;({ study, noise, notes } = made)
+  }
   const directory = directoryOf(study, participants)
   checkStudyAmong(study, directory.roster.participants)
-  return { setting: { study, directory }, facilities: withDefaults(participants), noise }
+  return { setting: { study, directory }, facilities: withDefaults(participants), noise, notes }
 }

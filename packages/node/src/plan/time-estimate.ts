@@ -7,6 +7,7 @@ import type { PlannedSetting } from "@consilium/federation/plan"
 import { DEFAULT_POLICY, type LocalPolicy } from "@consilium/federation/policy"
 import { defaultCohort, defaultKeys, isKeyed, type Study, valueCount } from "@consilium/federation/study"
 import { trainRound } from "@consilium/federation/training"
+import { rowSize } from "@consilium/learning/network/description"
 import type { LabelledRows } from "@consilium/records/rows"
 import { type Place, runInProcess } from "../in-process/federation.js"
 import type { RawRecords } from "../local-records.js"
@@ -38,8 +39,9 @@ const TRAINING_MS = 250
 const PATIENCE_MS = 60_000
 
 /** Rows that nobody has: features between -1 and 1, each row another patient. */
-const madeUpRows = (names: readonly string[], rows: number): LabelledRows => {
-  const columns = names.length
+const madeUpRows = ({ model }: Study, rows: number): LabelledRows => {
+  const { features: names } = model
+  const columns = model.kind === "network" ? rowSize(model.description.input) : names.length
   const draws = systemRandom.bytes(rows * (columns + 1))
   return {
     names,
@@ -51,9 +53,19 @@ const madeUpRows = (names: readonly string[], rows: number): LabelledRows => {
   }
 }
 
-const recordsOf = (names: readonly string[]): RawRecords => {
-  const sides = { train: madeUpRows(names, ROWS), holdOut: madeUpRows(names, ROWS / 4) }
-  return { ...sides, independent: sides, preparation: "declared", warnings: [], form: null }
+const recordsOf = (study: Study): RawRecords => {
+  const sides = { train: madeUpRows(study, ROWS), holdOut: madeUpRows(study, ROWS / 4) }
+  const { model } = study
+  const plain: RawRecords = {
+    ...sides,
+    independent: sides,
+    preparation: "declared",
+    warnings: [],
+    form: null,
+  }
+  if (model.kind !== "network" || model.images === null) return plain
+  const [height, width = 1, channels = 1] = model.description.input
+  return { ...plain, images: { height, width, channels, classes: model.images.classes } }
 }
 
 /** The same study for a moment: two rounds of one step, among few, with nothing that needs anybody's own tables. */
@@ -97,11 +109,15 @@ const placesOf = ({ directory }: PlannedSetting, facilities: number): readonly P
 /** Seconds of one local step: as many steps as fit a quarter of a second, or all of a round's. */
 const secondsPerStep = (study: Study): number => {
   const parameters = initialModel(study)
-  const { features: columns, ...rest } = madeUpRows(study.model.features, ROWS)
+  const { features: columns, ...rest } = madeUpRows(study, ROWS)
   const examples = { rows: rest.rows, columns: rest.columns, features: columns, labels: rest.labels }
   const spec = { round: 1, attempt: 1, model: new Uint8Array(32) }
   for (let steps = 1; ; steps = Math.min(4 * steps, study.training.steps)) {
-    const work = { ...study, training: { ...study.training, steps } }
+    const privacy = study.privacy && {
+      ...study.privacy,
+      mostPatients: Math.max(study.privacy.mostPatients, ROWS),
+    }
+    const work = { ...study, privacy, training: { ...study.training, steps } }
     const secret = new SecretKey(systemRandom.bytes(32))
     const began = performance.now()
     trainRound({
@@ -143,7 +159,7 @@ export const estimateTime = async (
   const short = rehearsed(study, few)
   const step = secondsPerStep(study)
   const training = step * study.training.steps
-  const records = recordsOf(study.model.features)
+  const records = recordsOf(study)
   const places = placesOf(setting, few)
   let rounds: readonly { readonly seconds: number }[]
   let ceremony: number | null = null

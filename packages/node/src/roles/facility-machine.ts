@@ -13,6 +13,7 @@ import {
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { SecretKey } from "@consilium/base/random"
+import { releaseOf } from "@consilium/federation/charge"
 import { startFacility, stepFacility } from "@consilium/federation/facility"
 import { decodeFacility, encodeFacility } from "@consilium/federation/facility-snapshot"
 import type {
@@ -21,6 +22,7 @@ import type {
   FacilityEvent,
   FacilityState,
 } from "@consilium/federation/facility-state"
+import { countFigures } from "@consilium/federation/figures/count-figures"
 import { type LedgerEntry, ledgerEntryCodec, ledgerPlaceCodec } from "@consilium/federation/ledger-chain"
 import {
   listOfWitness,
@@ -28,18 +30,26 @@ import {
   witnessCodec,
   witnessOfList,
 } from "@consilium/federation/ledger-witness"
-import { type LocalState, localStateCodec, startLocalState } from "@consilium/federation/local-state"
+import {
+  afterCounted,
+  type LocalState,
+  localStateCodec,
+  startLocalState,
+} from "@consilium/federation/local-state"
 import { cosignedHeadCodec, metricsCodec, type RoundSpec } from "@consilium/federation/messages"
 import type { Preparation, Refusal } from "@consilium/federation/policy"
-import { isPrivate, stepEvent } from "@consilium/federation/privacy-plan"
+import { isPrivate } from "@consilium/federation/privacy-plan"
+import type { Purpose } from "@consilium/federation/purpose"
 import { subgroupReportCodec } from "@consilium/federation/reporting"
 import { type Directory, openRoster, signedRosterBytes } from "@consilium/federation/roster"
+import type { RoundBase } from "@consilium/federation/round-base"
 import { MAX_VALUES, studyDigest } from "@consilium/federation/study"
 import { measureSubgroups } from "@consilium/federation/subgroup-figures"
 import { eraseKeys } from "@consilium/federation/sums/facility/epoch-keys"
-import { fineTune, measure, trainRound } from "@consilium/federation/training"
+import { measure, personalModel, trainRound } from "@consilium/federation/training"
 import type { Examples } from "@consilium/learning/data"
 import type { LabelledRows } from "@consilium/records/rows"
+import { newWarnings } from "../ledger-outlook.js"
 import type { OwnEvent } from "../own-event.js"
 import {
   CHARGED,
@@ -58,6 +68,8 @@ export interface LocalRecords {
   readonly featureNames: readonly string[]
   readonly train: Examples
   readonly holdOut: Examples
+  /** The same rows as `train`, in the same order, in the units of the records: to count. */
+  readonly trainRaw: LabelledRows
   /** The same rows as `holdOut`, in the same order, in the units of the records: to tell groups of patients apart. */
   readonly holdOutRaw: LabelledRows
   /** Whose each training row is. */
@@ -169,8 +181,9 @@ export class FacilityMachine implements RoleMachine {
 
   /** Sets aside again what integers would cost that were made before a crash and not sent yet. */
   async reserveUnsent(): Promise<void> {
-    const { trained } = this.#state.memory
-    if (trained !== null && !trained.charged) await this.#reserve()
+    const { trained, counted, last } = this.#state.memory
+    if (trained !== null && !trained.charged) await this.#reserve("update")
+    else if (counted !== null && !counted.charged) await this.#reserve(last.purpose)
   }
 
   snapshot(): Uint8Array | null {
@@ -203,15 +216,16 @@ export class FacilityMachine implements RoleMachine {
   react(input: Input, at: number): Reaction {
     const event = this.#eventOf(input, at)
     if (event === null) return { sends: [], entries: [], work: [] }
-    if (event.type === "new-beginning") return this.#beginAnew(event.entry)
+    if (event.type === "new-beginning") return this.#beginAnew(event.entry, at)
     const { directory: before, keys } = this.#state.memory
     const step = stepFacility(this.#context, this.#state, event)
     this.#state = step.state
     if (keys !== null && step.state.memory.keys?.epoch !== keys.epoch) eraseKeys(keys)
     if (event.type === "training-failed") this.#ledger.release(this.#id)
     for (const effect of step.effects)
-      if (effect.type === "charge") this.#ledger.note(this.#id, effect.charge)
+      if (effect.type === "charge") this.#ledger.note(this.#id, effect.charge, at)
       else if (effect.type === "ledger-shown") this.#ledger.noteShown(this.#id, effect.nonce, effect.heads)
+      else if (effect.type === "counted") this.#local = afterCounted(this.#local, effect.base)
       else if (effect.type === "ended") this.#ledger.leave(this.#id)
     if (event.type === "message" && event.message.type === "roster" && this.directory !== before)
       this.#signedRoster = event.message.signed
@@ -254,8 +268,8 @@ export class FacilityMachine implements RoleMachine {
     return [{ type: LEDGER_SHOWN, actor, body: encode(shownHeadsCodec, effect.heads) }]
   }
 
-  #beginAnew(entry: LedgerEntry): Reaction {
-    this.#ledger.noteBeginning(entry)
+  #beginAnew(entry: LedgerEntry, at: number): Reaction {
+    this.#ledger.noteBeginning(entry, at)
     const by = entry.what.type === "reset" ? entry.what.by : ""
     return {
       sends: [],
@@ -296,14 +310,25 @@ export class FacilityMachine implements RoleMachine {
     switch (effect.type) {
       case "send":
       case "cosigned":
+      case "counted":
         return []
       case "train": {
+        const { spec, digest, parameters, control } = effect
+        return [
+          {
+            type: "task",
+            name: taskName("train", digest),
+            run: () => this.#train(spec, digest, { parameters, control }),
+          },
+        ]
+      }
+      case "count": {
         const { spec, digest, parameters } = effect
         return [
           {
             type: "task",
             name: taskName("train", digest),
-            run: () => this.#train(spec, digest, parameters),
+            run: () => this.#count(spec, digest, parameters),
           },
         ]
       }
@@ -327,7 +352,11 @@ export class FacilityMachine implements RoleMachine {
         return [{ type: "checkpoint" }]
       case "enter":
         return [
-          { type: "task", name: taskName("train", effect.digest), run: () => this.#enter(effect.digest) },
+          {
+            type: "task",
+            name: taskName("train", effect.digest),
+            run: () => this.#enter(effect.digest, effect.purpose),
+          },
         ]
       case "ledger-shown":
         return []
@@ -368,46 +397,82 @@ export class FacilityMachine implements RoleMachine {
             type: "tell",
             line: `privacy: with round ${round} this study has spent epsilon ${epsilon.toFixed(2)} (delta ${delta})${mark}`,
           },
+          ...this.#warnings(round),
         ]
       }
     }
   }
 
-  /** Sets aside what the next update of this study costs, if it costs anything and the month has room. */
-  async #reserve(): Promise<Refusal | null> {
+  /** What nobody was told yet of budgets that are nearly used up. */
+  #warnings(round: number): readonly Work[] {
+    const { study, policy } = this.#context
+    if (!isPrivate(study)) return []
+    return newWarnings(this.#ledger, policy, [{ study, round }]).map((says) => ({
+      type: "tell",
+      line: `privacy: ${says}`,
+    }))
+  }
+
+  /** Sets aside the cost of what is sent next for a purpose, if it costs anything and the month has room. */
+  async #reserve(purpose: Purpose): Promise<Refusal | null> {
     const { study } = this.#context
     if (!isPrivate(study)) return null
-    return this.#ledger.reserve(this.#id, stepEvent(study), study.training.steps)
+    const { event, times } = releaseOf(study, { purpose })
+    return this.#ledger.reserve(this.#id, event, times)
   }
 
   /** Why this study may spend nothing now: the ledger is not whole, or the month has no room. Sets the cost aside if it may. */
-  async #admission(): Promise<Refusal | null> {
+  async #admission(purpose: Purpose): Promise<Refusal | null> {
     if (!isPrivate(this.#context.study)) return null
-    return (await this.#ledger.admission(this.#id)) ?? (await this.#reserve())
+    return (await this.#ledger.admission(this.#id)) ?? (await this.#reserve(purpose))
   }
 
   /** A place in the ledger for what was trained. */
-  async #enter(spec: Uint8Array): Promise<Uint8Array> {
-    const refusal = await this.#admission()
+  async #enter(spec: Uint8Array, purpose: Purpose): Promise<Uint8Array> {
+    const refusal = await this.#admission(purpose)
     if (refusal !== null) return encode(localCodec, { type: "training-failed", spec, ...refusal })
     return encode(localCodec, { type: "entered", spec, place: await this.#ledger.place(this.#id) })
   }
 
-  async #train(spec: RoundSpec, digest: Uint8Array, parameters: Float64Array): Promise<Uint8Array> {
+  async #train(spec: RoundSpec, digest: Uint8Array, { parameters, control }: RoundBase): Promise<Uint8Array> {
     const { study } = this.#context
-    const refusal = await this.#admission()
-    if (refusal !== null) return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
-    const secret = await this.#secrets.of(spec.round)
-    try {
-      const { values, local } = trainRound({
+    const { train: examples, patients } = this.#records
+    return this.#made(spec, digest, (secret) =>
+      trainRound({
         study,
         spec,
         parameters,
-        examples: this.#records.train,
-        patients: this.#records.patients,
+        common: control,
+        examples,
+        patients,
         local: this.#local,
         secret,
-      })
+      }),
+    )
+  }
+
+  /** Figures of this facility's patients, as its part in those of all. */
+  async #count(spec: RoundSpec, digest: Uint8Array, parameters: Float64Array): Promise<Uint8Array> {
+    const { study } = this.#context
+    const { trainRaw: train, holdOut, holdOutRaw } = this.#records
+    const holdOutPatients = holdOutRaw.patients
+    return this.#made(spec, digest, (secret) => ({
+      values: countFigures({ study, spec, parameters, train, holdOut, holdOutPatients, secret }),
+      local: this.#local,
+    }))
+  }
+
+  /** What comes of work on the records for an attempt, if the ledger admits it. */
+  async #made(
+    spec: RoundSpec,
+    digest: Uint8Array,
+    work: (secret: SecretKey) => { readonly values: Int32Array; readonly local: LocalState },
+  ): Promise<Uint8Array> {
+    const refusal = await this.#admission(spec.purpose)
+    if (refusal !== null) return encode(localCodec, { type: "training-failed", spec: digest, ...refusal })
+    const secret = await this.#secrets.of(spec.round)
+    try {
+      const { values, local } = work(secret)
       return encode(localCodec, { type: "trained", spec: digest, values, secret: secret.expose(), local })
     } catch (error) {
       if (!(error instanceof ConsiliumError)) throw error
@@ -421,23 +486,20 @@ export class FacilityMachine implements RoleMachine {
     }
   }
 
-  /** Measures the last model, and this facility's own copy of it after further steps, which stays here. */
+  /** Measures the last model, and this facility's own, which stays here. */
   async #finish(effect: Extract<FacilityEffect, { type: "finish" }>): Promise<Uint8Array> {
     const { study } = this.#context
     const { round, parameters, model, metrics } = effect
     const { train, holdOut, holdOutRaw } = this.#records
     const secret = await this.#secrets.of(round)
-    const own =
-      study.training.fineTuneSteps === 0
-        ? null
-        : fineTune({
-            study,
-            spec: { round, attempt: 1, model },
-            parameters,
-            examples: train,
-            local: this.#local,
-            secret,
-          })
+    const own = personalModel({
+      study,
+      spec: { round, attempt: 1, model },
+      parameters,
+      examples: train,
+      local: this.#local,
+      secret,
+    })
     return encode(localCodec, {
       type: "finished",
       global: metrics ? measure(study, parameters, holdOut) : null,

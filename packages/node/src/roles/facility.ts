@@ -4,11 +4,13 @@ import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
 import { z } from "zod"
 import { type AdminCommands, adminCommand } from "../admin/server.js"
 import { facilityKeysOf } from "../keys/held-keys.js"
+import { newWarnings, underWay } from "../ledger-outlook.js"
+import { ledgerStatus } from "../ledger-reading.js"
 import { prepare, type RawRecords } from "../local-records.js"
 import { PrivacyLedger } from "../privacy-ledger.js"
 import { ChildTraffic } from "./child-traffic.js"
 import { decision, FacilityMachine } from "./facility-machine.js"
-import { ledgerCommands } from "./ledger-commands.js"
+import { ledgerCommands, ledgerStudies } from "./ledger-commands.js"
 import { joinLedgers } from "./ledger-joining.js"
 import { contextOf, parentOf, type RoleOptions } from "./role-options.js"
 import { RoundSecrets } from "./round-secrets.js"
@@ -30,7 +32,8 @@ export const runFacility = async (options: FacilityOptions): Promise<void> => {
   const traffic = new ChildTraffic<FacilityMachine>(edges, parent, stop, (up, detail) =>
     narrate(up ? `the ${parent.role} answers again` : `the ${parent.role} does not answer: ${detail}`),
   )
-  const ledger = new PrivacyLedger({ facility: membership.me.id, cap: policy.privacy.month })
+  const { month, lifetime = null } = policy.privacy
+  const ledger = new PrivacyLedger({ facility: membership.me.id, cap: month, lifetime })
   const host: StudyHost<FacilityMachine> = new StudyHost<FacilityMachine>({
     membership,
     stores,
@@ -53,6 +56,7 @@ export const runFacility = async (options: FacilityOptions): Promise<void> => {
   await host.adopt(membership.signedRoster)
   ledger.opened()
   for (const { machine } of host.studies) await machine.reserveUnsent()
+  for (const says of newWarnings(ledger, policy, underWay(ledgerStudies(host)))) narrate(`privacy: ${says}`)
   const admin = await options.admin(facilityCommands(host, ledger, options))
   try {
     await traffic.run(host, stopped)
@@ -91,7 +95,7 @@ const facilityCommands = (
     ...ledgerCommands(membership.me.name, host, ledger, policy),
     status: adminCommand(z.strictObject({}), () => ({
       name: membership.me.name,
-      privacy: { ...ledger.month(), studyCap: policy.privacy.study, problem: ledger.problem },
+      privacy: { ...ledgerStatus(ledger, policy, ledgerStudies(host)), studyCap: policy.privacy.study },
       studies: host.studies.map(({ study, runner, machine }) => ({
         id: runner.id,
         name: study.name,

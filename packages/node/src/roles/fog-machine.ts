@@ -14,6 +14,7 @@ import {
   trafficCodec,
   trafficOf,
 } from "@consilium/federation/messages"
+import { purposeCodec } from "@consilium/federation/purpose"
 import { type Directory, openRoster, signedRosterBytes } from "@consilium/federation/roster"
 import type { OwnEvent } from "../own-event.js"
 import type { Input, Reaction, RoleMachine, Work } from "./machine.js"
@@ -25,7 +26,7 @@ const snapshotCodec = record({
   roster: signedRosterBytes,
   traffic: trafficCodec,
   state: variant({
-    idle: record({ round: u32, attempt: u16 }),
+    idle: record({ last: record({ purpose: purposeCodec, round: u32, attempt: u16 }) }),
     forwarded: record({ spec: roundSpecCodec }),
   }),
 })
@@ -46,7 +47,7 @@ export class FogMachine implements RoleMachine {
     const { directory } = openRoster(context.suite, context.authorityKey, roster)
     this.#state =
       state.type === "idle"
-        ? { phase: "idle", directory, traffic, last: { round: state.round, attempt: state.attempt } }
+        ? { phase: "idle", directory, traffic, last: state.last }
         : { phase: "forwarded", directory, traffic, spec: state.spec, digest: specDigest(state.spec) }
   }
 
@@ -69,7 +70,7 @@ export class FogMachine implements RoleMachine {
       traffic,
       state:
         phase === "idle"
-          ? { type: "idle", ...this.#state.last }
+          ? { type: "idle", last: this.#state.last }
           : { type: "forwarded", spec: this.#state.spec },
     })
   }

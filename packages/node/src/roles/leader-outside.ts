@@ -2,6 +2,7 @@ import { systemRandom } from "@consilium/base/random"
 import { startHealth } from "../api/health.js"
 import { type ApiFile, tokenRules } from "../api/ports.js"
 import { startApi } from "../api/start-api.js"
+import { configuredStudy } from "./configured-study.js"
 import type { LeaderOptions } from "./leader.js"
 import { presetStudy } from "./presets.js"
 import type { Closable } from "./role-options.js"
@@ -21,13 +22,13 @@ export const leaderOutside =
   async (service): Promise<Closable> => {
     const api = await startApi({
       service,
-      presets: (kind) =>
-        presetStudy(
-          kind,
-          service.studies().map(({ study }) => study),
-          service.studies()[0]?.rosters()[0]?.facilities.length ?? 0,
-          systemRandom,
-        ),
+      presets: (kind) => {
+        const studies = service.studies().map(({ study }) => study)
+        const facilities = service.studies()[0]?.rosters()[0]?.facilities.length ?? 0
+        if (typeof kind === "string") return presetStudy(kind, studies, facilities, systemRandom)
+        const made = configuredStudy(kind, studies, facilities, systemRandom)
+        return "missing" in made ? made : made.study
+      },
       tokens: tokenRules(file),
       page,
       listen: { ...file.listen, tls },

@@ -2,15 +2,16 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { utf8 } from "@consilium/base/platform"
+import { endReason } from "@consilium/federation/budget-end"
+import { evaluatedRounds } from "@consilium/federation/figures/opened-figures"
 import type { LeaderState, RoundRecord } from "@consilium/federation/leader-state"
 import type { LogEntry } from "@consilium/federation/log"
 import { addTraffic, type ReportedMetrics, type Traffic } from "@consilium/federation/messages"
+import { modelHashOf } from "@consilium/federation/model"
 import { isPrivate } from "@consilium/federation/privacy-plan"
 import type { Participant } from "@consilium/federation/roster"
 import { type Study, strategyName, studyDigest } from "@consilium/federation/study"
 import { subgroupTables } from "@consilium/federation/subgroup-figures"
-import { architectureOf } from "@consilium/federation/training"
-import { parameterHash } from "@consilium/learning/model-file"
 import type { PrivacyView, SubgroupView } from "../api/study-view.js"
 import { applyEntry, startView } from "../api/view-fold.js"
 import { writeFileAtomic } from "../store/files.js"
@@ -129,6 +130,16 @@ export const privacyIn = async (
   return [...fold.view.privacy].sort((a, b) => (a.facility < b.facility ? -1 : 1))
 }
 
+/** Why a study ended, where it is not that all its rounds are closed. */
+const reasonOf = (study: Study, state: LeaderState): string | null => {
+  if (state.phase === "aborted") return state.reason
+  if (state.phase !== "closed") return "The leader was stopped."
+  const { closed, figures } = state.progress
+  return closed.length === study.rounds
+    ? null
+    : endReason(study, closed.length, evaluatedRounds(study, figures))
+}
+
 export const outcomeOf = (
   study: Study,
   rosters: readonly RosterPeriod[],
@@ -144,9 +155,8 @@ export const outcomeOf = (
     plannedRounds: study.rounds,
     startedAt: state.progress.closed[0]?.startedAt ?? null,
     complete: state.phase === "closed",
-    reason:
-      state.phase === "aborted" ? state.reason : state.phase === "closed" ? null : "The leader was stopped.",
-    modelHash: toHex(parameterHash(architectureOf(study), state.progress.parameters)),
+    reason: reasonOf(study, state),
+    modelHash: toHex(modelHashOf(study, state.progress.parameters)),
     logHead: toHex(state.progress.log.hash),
     logEvents: state.progress.log.seq,
     rounds: state.progress.closed.map((record) => roundOutcome(members, record)),

@@ -35,6 +35,23 @@ export const readIdx = (name: string, bytes: Uint8Array): IdxFile => {
   return { shape, values: new Uint8Array(bytes.subarray(start)) }
 }
 
+/**
+ * The bytes of an IDX file of unsigned bytes: what `readIdx` reads back.
+ * @throws {ConsiliumError} "records/bad-image" if the numbers are not as many as the shape says, or it has no or too many directions
+ */
+export const encodeIdx = ({ shape, values }: IdxFile): Uint8Array => {
+  const expected = shape.reduce((product, side) => product * side, 1)
+  if (shape.length < 1 || shape.length > MOST_DIRECTIONS || values.length !== expected)
+    badImage(`An IDX file of ${shape.join(" x ")} cannot hold ${values.length} numbers.`)
+  const out = new Uint8Array(4 + 4 * shape.length + values.length)
+  const view = new DataView(out.buffer)
+  out[2] = UNSIGNED_BYTE
+  out[3] = shape.length
+  shape.forEach((side, i) => view.setUint32(4 + 4 * i, side))
+  out.set(values, 4 + 4 * shape.length)
+  return out
+}
+
 /** Images and labels of one part of a data set, as bytes, with names for messages. */
 export interface IdxPair {
   readonly name: string

@@ -1,0 +1,34 @@
+import { type Command, InvalidArgumentError } from "commander"
+import { format } from "./printed.js"
+
+const whole =
+  (least: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`A whole number from ${least} on was expected.`)
+    return value
+  }
+
+/** `consilium privacy audit`. */
+export const privacyAuditCommand = (privacy: Command): void => {
+  privacy
+    .command("audit")
+    .description(
+      "attack what leaves a facility, and what the leader holds, and print how far each attack gets",
+    )
+    .option("--data <dir>", "folder with processed.cleveland.data; rows are invented without it")
+    .option(
+      "--seed <n>",
+      "the same audit again, to the digit; without it, the system's own randomness",
+      whole(0),
+    )
+    .option("--trials <n>", "how many times attacks that need many tries are tried", whole(200), 400)
+    .addOption(format())
+    .addHelpText(
+      "after",
+      "\nExample:\n  consilium privacy audit --data heart-data\n\n" +
+        "It ends with 1 if a bound does not hold. Of audits of a sound build, about one in fifty does so by chance; run it again.",
+    )
+    .action(async (options) => (await import("./privacy-audit.js")).privacyAudit(options))
+}
