@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url"
 import { isKeyed, type Protection } from "@consilium/federation/study"
 import { auditFolder } from "@consilium/node/audit-folder"
 import type { Outcome } from "@consilium/node/roles/outcome"
+import type { DemoStrategy } from "../../apps/cli/src/demo/studies.js"
 import { StudyRun } from "../security/study-run.js"
 import { type LeaderRecord, leaderRecord } from "./leader-record.js"
 
@@ -42,8 +43,12 @@ export class ChaosStudy {
     for (const path of Object.values(this.#files)) writeFileSync(path, "")
   }
 
-  static async layOut(protection: Protection, store: "segments" | "pglite"): Promise<ChaosStudy> {
-    const run = await StudyRun.layOut({ ...PLAN, protection })
+  static async layOut(
+    protection: Protection,
+    store: "segments" | "pglite",
+    strategy: DemoStrategy = "fedyogi",
+  ): Promise<ChaosStudy> {
+    const run = await StudyRun.layOut({ ...PLAN, protection, strategy })
     const leader = join(run.folder, "leader/local/leader.yaml")
     writeFileSync(
       leader,

@@ -52,7 +52,7 @@ export class StudyRun {
 
   static async layOut(
     plan: Pick<DemoPlan, "facilities" | "fogs" | "rounds" | "seed" | "protection"> &
-      Partial<Pick<DemoPlan, "epsilon">>,
+      Partial<Pick<DemoPlan, "epsilon" | "strategy">>,
   ): Promise<StudyRun> {
     const layout = await layOut(temporaryFolder(), {
       study: "synthetic-heart",

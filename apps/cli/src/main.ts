@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { approvalsCommands } from "./commands/approvals-command.js"
 import { auditCommands } from "./commands/audit-command.js"
 import { benchCommands } from "./commands/bench-command.js"
+import { configCommands } from "./commands/config-command.js"
 import { dataCommands } from "./commands/data-command.js"
 import { doctorCommands } from "./commands/doctor-command.js"
 import { keysCommands } from "./commands/keys-command.js"
@@ -235,6 +236,7 @@ export const commandLine = (): Command => {
   keysCommands(program)
   auditCommands(program)
   privacyCommands(program)
+  configCommands(program)
   dataCommands(program)
   doctorCommands(program)
   benchCommands(program)

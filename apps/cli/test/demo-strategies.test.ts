@@ -27,7 +27,7 @@ const study = (changes: Partial<DemoPlan> = {}): Study =>
   )
 
 describe("the strategies of a demo", () => {
-  it.each(["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi", "fedadagrad"] as const)(
+  it.each(["fedavg", "fedprox", "scaffold", "fedavgm", "fedadam", "fedyogi", "fedadagrad"] as const)(
     "%s is a study that can run, with noise too",
     (strategy) => {
       for (const epsilon of [null, 8]) {
@@ -47,13 +47,31 @@ describe("the strategies of a demo", () => {
     expect(toHex(trainingDigest(study({ strategy: "fedprox" })))).not.toBe(plain)
   })
 
+  it("scaffold and ditto average at the server; ditto is a study without noise, on averaging's streams", () => {
+    expect(study({ strategy: "scaffold" })).toMatchObject({
+      training: { correction: "scaffold", ditto: null, learningRate: 0.001 },
+      server: { strategy: "fedavg", learningRate: 1 },
+    })
+    const ditto = study({ strategy: "ditto" })
+    expect(ditto).toMatchObject({
+      training: { correction: "none", ditto: { lambda: 0.5, steps: 100, learningRate: 0.01 } },
+      server: { strategy: "fedavg", learningRate: 1 },
+    })
+    expect(() => checkStudy(ditto, 4)).not.toThrow()
+    expect(strategyName(ditto)).toBe("ditto")
+    expect(toHex(trainingDigest(ditto))).toBe(
+      toHex(trainingDigest(study({ strategy: "fedavg", learningRate: 0.01 }))),
+    )
+    expect(() => study({ strategy: "ditto", epsilon: 8 })).toThrow(/would tell of the patients/)
+  })
+
   it("the seeded heart study trains on the streams that it always had", () => {
     expect(toHex(trainingDigest(study()))).toMatchInlineSnapshot(
       `"8ada12ddcb3b18daef9e859bf40ee49138b884723975c63c6954ff89bf5da8ba"`,
     )
   })
 
-  it.each(["--mu -1", "--mu x", "--strategy scaffold"])("%s is refused", async (words) => {
+  it.each(["--mu -1", "--mu x", "--strategy cyclic"])("%s is refused", async (words) => {
     const line = commandLine()
     for (const command of [line, ...line.commands]) command.configureOutput({ writeErr: () => undefined })
     await expect(line.parseAsync(["demo", ...words.split(" ")], { from: "user" })).rejects.toThrow()

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Study } from "@consilium/federation/study"
@@ -116,6 +116,94 @@ describe("privacy ledger", () => {
     })
   })
 
+  it("was warned of by the facility itself, once", () => {
+    const { lines } = world.process("clinic-1")
+    const warned = lines.filter((line) => line.includes("still planned"))
+    expect(warned).toEqual([
+      "privacy: Only 1 more round of the study study 2 fits: then this month's budget for patients' privacy is used up, and 8 are still planned.",
+    ])
+  })
+
+  it("is written whole into a file for this user only, and over none by mistake", async () => {
+    const out = join(folder, "privacy.md")
+    const words = ["privacy", "ledger", "export", "--config", config, "--out", out] as const
+    const { code, stdout, stderr } = await consilium(...words)
+    expect([code, stderr]).toEqual([0, ""])
+    expect(stdout).toBe(
+      `Written to ${out}: the privacy ledger of clinic-1 with its 3 entries, for this user only.\n`,
+    )
+    expect((await stat(out)).mode & 0o777).toBe(0o600)
+    const text = (await readFile(out, "utf8"))
+      .replaceAll(/\b[0-9a-f]{64}\b/g, "H")
+      .replaceAll(/\b[0-9a-f]{16}\b/g, "ID")
+      .replace(/Written \d{4}-\d\d-\d\d \d\d:\d\d UTC/, "Written NOW")
+    expect(text).toMatchInlineSnapshot()
+    const again = await consilium(...words)
+    expect([again.code, again.stdout]).toEqual([2, ""])
+    expect(again.stderr).toContain("cli/file-exists")
+    await writeFile(out, "old")
+    expect((await consilium(...words, "--force")).code).toBe(0)
+    expect((await readFile(out, "utf8")).replace(/Written .*? UTC/, "")).toContain(
+      "# What clinic-1 has spent",
+    )
+    expect((await stat(out)).mode & 0o777).toBe(0o600)
+  })
+
+  it("is written in forms for machines, with every entry and its chain", async () => {
+    const out = (form: string): string => join(folder, `privacy.${form}`)
+    const write = (form: string, ...more: readonly string[]) =>
+      consilium("privacy", "ledger", "export", "--config", config, "--out", out(form), ...more)
+    const told = await write("json", "--format", "json")
+    expect(JSON.parse(told.stdout)).toMatchObject({
+      facility: "clinic-1",
+      form: "json",
+      entries: 3,
+      isWhole: true,
+    })
+    const report = JSON.parse(await readFile(out("json"), "utf8"))
+    expect(report).toMatchObject({
+      kind: "consilium-privacy-ledger",
+      facility: "clinic-1",
+      running: true,
+      period: { from: "2026-11-30T00:00:00.000Z", to: "2026-11-30T00:00:00.000Z" },
+      chain: { entries: 3, isWhole: true, problem: null, certified: { seq: 2 } },
+      caps: { study: BUDGET, month: BUDGET, lifetime: null },
+      lifetime: { updates: 3 },
+    })
+    const entries: { seq: number; hash: string; previous: string; epsilon: number }[] = report.entries
+    expect(entries.map(({ seq }) => seq)).toEqual([1, 2, 3])
+    expect(entries.slice(1).map(({ previous }) => previous)).toEqual(
+      entries.slice(0, 2).map(({ hash }) => hash),
+    )
+    expect(report.chain.head).toBe(entries[2]?.hash)
+    // the form of a file follows its name
+    await write("csv")
+    const lines = (await readFile(out("csv"), "utf8")).split("\r\n")
+    expect(lines).toHaveLength(5)
+    expect(lines[0]).toBe(
+      "facility,entry,type,time,month,study,study_id,purpose,round,attempt,steps,mechanism,event,epsilon_after,delta,insecure_seed,by,reason,hash,previous",
+    )
+    expect(lines[1]).toMatch(
+      /^clinic-1,1,charge,2026-11-30T00:00:00.000Z,2026-11,study 1,[0-9a-f]{64},training,1,1,4,/,
+    )
+    expect(lines[3]).toContain(
+      `,${entries[2]?.epsilon},0.00001,true,,,${entries[2]?.hash},${entries[1]?.hash}`,
+    )
+  })
+
+  it("is exported only with words that go together", async () => {
+    const here = ["privacy", "ledger", "export", "--config", config] as const
+    const at = ["--out", join(folder, "x.md")] as const
+    for (const words of [
+      here,
+      [...here, ...at, "--format", "text"],
+      ["privacy", "ledger", "--config", config, "--format", "csv"],
+    ])
+      expect((await consilium(...words)).code).toBe(2)
+    const nowhere = await consilium(...here, "--out", join(folder, "no", "such", "folder.md"))
+    expect([nowhere.stdout, nowhere.stderr]).toEqual(["", expect.stringContaining("store/failed")])
+  })
+
   it("resets nothing that is whole, and nothing without a name and a reason", async () => {
     const reset = ["privacy", "ledger", "reset", "--config", config] as const
     const whole = await consilium(...reset, "--by", "A. Okafor", "--reason", "a try")
@@ -145,6 +233,12 @@ describe("privacy ledger", () => {
     const after = await consilium("privacy", "ledger", "--config", config)
     expect(after.stdout).toContain("all of it: started anew by A. Okafor (the disk is lost)")
     expect(after.stdout).toContain("0 (then this month's cap is reached)")
+    expect(after.stdout).toContain("at least epsilon")
+    const out = join(folder, "after.md")
+    await consilium("privacy", "ledger", "export", "--config", config, "--out", out)
+    const text = await readFile(out, "utf8")
+    expect(text).toContain("| 10 | 2026-11-30 00:00 UTC | 2026-11 | A. Okafor | the disk is lost |")
+    expect(text).toContain("What was lost before a new beginning is not in it.")
   })
 
   it("is a facility's, and one that has started", async () => {

@@ -52,6 +52,17 @@ export const dateTimeText = (at: string | number): string => {
 /** A share of one in percent with one decimal. */
 export const percentText = (share: number): string => `${(share * 100).toFixed(1)} %`
 
+const DAY_MINUTES = 24 * 60
+
+/** How fast rounds come, in the largest unit that has one of them. */
+export const paceText = (roundsPerDay: number): string => {
+  if (roundsPerDay >= DAY_MINUTES) return `${(roundsPerDay / DAY_MINUTES).toFixed(1)} rounds a minute`
+  if (roundsPerDay >= 24) return `${(roundsPerDay / 24).toFixed(1)} rounds an hour`
+  return roundsPerDay >= 1
+    ? `${roundsPerDay.toFixed(1)} rounds a day`
+    : `one round in ${(1 / roundsPerDay).toFixed(1)} days`
+}
+
 /** A figure with three decimals, as the command line prints it. */
 export const figureText = (value: number | null): string => (value === null ? "–" : value.toFixed(3))
 

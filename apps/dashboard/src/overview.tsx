@@ -81,7 +81,10 @@ export const Overview = ({ view }: { readonly view: StudyView }) => {
         <span className={`badge badge-${view.state}`}>{stateWords(view.state)}</span> {summary(view)}
       </p>
       {view.reason !== null && (
-        <Notice kind="error" title="Why it was stopped">
+        <Notice
+          kind={view.state === "complete" ? "warning" : "error"}
+          title={view.state === "complete" ? "Why it ended early" : "Why it was stopped"}
+        >
           <p>{view.reason}</p>
         </Notice>
       )}

@@ -5,6 +5,7 @@ import {
   dateTimeText,
   inNameOrder,
   oddsText,
+  paceText,
   percentText,
   plural,
   roughText,
@@ -41,11 +42,13 @@ const Ledger = ({ budget, facilities }: { budget: BudgetView; facilities: readon
             <th scope="col" className="number">
               Used
             </th>
-            <th scope="col">Rounds that still fit</th>
+            <th scope="col" className="number">
+              Rounds that still fit
+            </th>
           </tr>
         </thead>
         <tbody>
-          {facilities.map(({ facility, epsilon, updates, room, reachedAt }) => (
+          {facilities.map(({ facility, epsilon, updates, room }) => (
             <tr key={facility}>
               <th scope="row">{facility}</th>
               <td className="number">
@@ -57,17 +60,29 @@ const Ledger = ({ budget, facilities }: { budget: BudgetView; facilities: readon
                 <Spent epsilon={epsilon} cap={cap} most={most} />
               </td>
               <td className="number">{percentText(epsilon / cap)}</td>
-              <td>
-                {room === null ? "the study is over" : roomWords(room)}
-                {reachedAt !== null && (
-                  <span className="exact">, at the pace so far until about {dateTimeText(reachedAt)}</span>
-                )}
-              </td>
+              <td className="number">{roomWords(room)}</td>
             </tr>
           ))}
         </tbody>
       </table>
     </Scrolling>
+  )
+}
+
+/** When the first budget ends, if rounds go on as they came. */
+const Forecast = ({ budget, facilities }: { budget: BudgetView; facilities: readonly FacilityBudget[] }) => {
+  const { roundsPerDay } = budget
+  if (roundsPerDay === null || facilities.every(({ room }) => room === null)) return null
+  const [first] = facilities
+    .flatMap(({ facility, reachedAt }) => (reachedAt === null ? [] : [{ facility, reachedAt }]))
+    .sort((a, b) => (a.reachedAt < b.reachedAt ? -1 : 1))
+  return (
+    <p>
+      At the pace so far, {paceText(roundsPerDay)},{" "}
+      {first === undefined
+        ? "no budget is used up before the last planned round."
+        : `${first.facility} is the first whose budget is used up: about ${dateTimeText(first.reachedAt)}.`}
+    </p>
   )
 }
 
@@ -122,7 +137,8 @@ const Rules = ({ budget }: { readonly budget: BudgetView }) => {
         <dd>
           <p>{noisePlaceWords(noise)}</p>
           <p className="exact">
-            noise multiplier {roughText(noiseMultiplier)}, gradients clipped to {roughText(maxGradNorm)}
+            <Term word="Noise multiplier">noise multiplier</Term> {roughText(noiseMultiplier)}, gradients
+            clipped to {roughText(maxGradNorm)}
           </p>
         </dd>
       </div>
@@ -170,6 +186,7 @@ export const Privacy = ({ view }: { readonly view: StudyView }) => {
           <Warnings facilities={facilities} />
           <p>Spent so far in this study; the mark on each bar is the budget.</p>
           <Ledger budget={budget} facilities={facilities} />
+          <Forecast budget={budget} facilities={facilities} />
           <Rules budget={budget} />
           <p className="exact">
             As the leader’s log implies. Each facility’s own ledger is what counts: it also holds what got

@@ -213,17 +213,14 @@ export const noisePlaceWords = (noise: "local" | "sum"): string =>
     ? "Every facility adds all of it by itself, to every step, before anything leaves."
     : "Every facility adds a share; the sum that is opened has all of it."
 
-/** How many more rounds a budget has room for. */
-export const roomWords = ({
-  rounds,
-  by,
-}: {
-  readonly rounds: number
-  readonly by: "planned" | "budget"
-}): string => {
-  if (by === "planned")
-    return rounds === 0 ? "all that were planned" : `all ${countText(rounds)} still planned`
-  return rounds === 0 ? "none" : `${countText(rounds)}, then it is used up`
+/** How many more rounds a budget has room for; null once the study is over. */
+export const roomWords = (
+  room: { readonly rounds: number; readonly by: "planned" | "budget" } | null,
+): string => {
+  if (room === null) return "over"
+  const { rounds, by } = room
+  if (rounds === 0) return by === "planned" ? "all done" : "none"
+  return by === "planned" ? `all ${countText(rounds)}` : countText(rounds)
 }
 
 export const GLOSSARY: readonly { readonly word: string; readonly means: string }[] = [
@@ -263,6 +260,10 @@ export const GLOSSARY: readonly { readonly word: string; readonly means: string 
       "How much the model could reveal of any one patient: the smaller, the less. Spent a little in every round, and never given back.",
   },
   { word: "Delta (δ)", means: "The small chance that the promise of epsilon does not hold." },
+  {
+    word: "Noise multiplier",
+    means: "How strong the noise is: how far it spreads, for each unit that one patient can move a sum.",
+  },
   {
     word: "AUC",
     means: "Area under the ROC curve: the chance that the model ranks an ill patient above a healthy one.",

@@ -9,6 +9,7 @@ import {
   inNameOrder,
   numberWord,
   oddsText,
+  paceText,
   percentText,
   plural,
   roughText,
@@ -34,6 +35,18 @@ describe("figures as text", () => {
     [7_000_000_000_000_000, "7000 TB"],
   ])("%s bytes", (bytes, text) => {
     expect(bytesText(bytes)).toBe(text)
+  })
+
+  it("says a pace in the unit that suits it", () => {
+    expect([0.04, 2.5, 23.9, 24, 240, 1440, 8640].map(paceText)).toEqual([
+      "one round in 25.0 days",
+      "2.5 rounds a day",
+      "23.9 rounds a day",
+      "1.0 rounds an hour",
+      "10.0 rounds an hour",
+      "1.0 rounds a minute",
+      "6.0 rounds a minute",
+    ])
   })
 
   it.each([

@@ -7,6 +7,7 @@ import {
   phaseWords,
   protectionWords,
   roleWords,
+  roomWords,
   securityWords,
   stateWords,
   stepWords,
@@ -52,6 +53,18 @@ describe("words on screen", () => {
       ])
     expect(securityWords("constructor/x")).toBe("Something happened that must not happen.")
     expect(securityWords("identity/bad-signature")).toBe("A message did not come from the one it named.")
+  })
+
+  it("say how many rounds still fit", () => {
+    const planned = (rounds: number) => roomWords({ rounds, by: "planned" })
+    const budget = (rounds: number) => roomWords({ rounds, by: "budget" })
+    expect([planned(4), planned(0), budget(1200), budget(0), roomWords(null)]).toEqual([
+      "all 4",
+      "all done",
+      "1,200",
+      "none",
+      "over",
+    ])
   })
 
   it("have a glossary whose entries can be linked to", () => {

@@ -447,7 +447,10 @@ const submitOrEnter = (
   secret: SecretKey,
 ): FacilityStep =>
   isPrivate(context.study) && madeFor(state.memory, state.attempt.spec)?.charged !== true
-    ? { state, effects: [{ type: "enter", digest: state.attempt.digest, purpose: state.attempt.spec.purpose }] }
+    ? {
+        state,
+        effects: [{ type: "enter", digest: state.attempt.digest, purpose: state.attempt.spec.purpose }],
+      }
     : submit(context, state, values, secret, null)
 
 const onEntered = (

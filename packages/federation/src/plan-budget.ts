@@ -1,9 +1,9 @@
-import { ConsiliumError } from "@consilium/base/errors"
+import { gaussianEvent, poissonSampledEvent } from "@consilium/privacy/events"
 import { PldAccountant } from "@consilium/privacy/pld"
-import { epsilonAfter, isPrivate, type PrivateStudy, planNoise, stepEvent } from "./privacy-plan.js"
+import { epsilonAfter, isPrivate, type PrivateStudy, planNoise } from "./privacy-plan.js"
 import type { Study } from "./study.js"
 import { parameterCount } from "./study-model.js"
-import { hidingParties, releasesPerRound } from "./sum-noise.js"
+import { hidingParties, isNoiseOnSum, releasesPerRound } from "./sum-noise.js"
 
 /** One place that noise may be added in, and what it does there. */
 export interface NoisePlace {
@@ -28,7 +28,7 @@ export interface BudgetPlan {
   readonly readings: {
     readonly rounds: number
     readonly rdp: number
-    /** Null where it cannot be computed. It bounds the same loss, and no cap is held against it. */
+    /** Of continuous noise of the same size; null where the noise is no plain Gaussian. No cap is held against it. */
     readonly pld: number | null
   }
   /** Noise of each facility's own beside one noise on the sum, at the same budget; empty unless the numbers allow both. */
@@ -56,16 +56,16 @@ const roundsWithin = (study: PrivateStudy): number | null => {
   return low
 }
 
-/** The tighter reading; null for what its accountant cannot take. */
+/**
+ * The tighter reading, of continuous noise of the same size: the noise that is added is discrete, on a grid so fine that its
+ * loss is the same to all shown digits. Null for what is no plain Gaussian.
+ */
 const readByPld = (study: PrivateStudy, rounds: number): number | null => {
-  try {
-    const spent = new PldAccountant().compose(stepEvent(study), rounds * releasesPerRound(study))
-    const epsilon = spent.getEpsilon(study.privacy.delta)
-    return epsilon < Number.POSITIVE_INFINITY ? epsilon : null
-  } catch (error) {
-    if (!(error instanceof ConsiliumError)) throw error
-    return null
-  }
+  const { noiseMultiplier, mechanism, clipping, sampleRate, delta } = study.privacy
+  if (mechanism !== "gaussian" || clipping.type !== "flat") return null
+  const event = gaussianEvent(noiseMultiplier)
+  const sampled = isNoiseOnSum(study) ? event : poissonSampledEvent(sampleRate, event)
+  return new PldAccountant().compose(sampled, rounds * releasesPerRound(study)).getEpsilon(delta)
 }
 
 /** Why noise of one's own and noise on the sum cannot be set side by side for a study, or null. */

@@ -1,4 +1,5 @@
 import { newPrivacyFilter, requestEvent } from "@consilium/privacy/filter"
+import { figuresAfter } from "./figures/study-figures.js"
 import { type Budget, type LocalPolicy, refusePrivacy } from "./policy.js"
 import {
   type Clipping,
@@ -86,7 +87,9 @@ export const forecastPrivacy = (
 ): PrivacyForecast | null => {
   if (!isPrivate(study)) return null
   const { epsilon, delta, noiseMultiplier, sampleRate, maxGradNorm, mechanism, clipping } = study.privacy
-  const afterRound = Array.from({ length: study.rounds }, (_, i) => epsilonAfter(study, i + 1))
+  const afterRound = Array.from({ length: study.rounds }, (_, i) =>
+    epsilonAfter(study, i + 1, figuresAfter(study, i + 1)),
+  )
   const known = new Map<string, Omit<FacilityForecast, "facility">>()
   const forecast = (policy: LocalPolicy): Omit<FacilityForecast, "facility"> => {
     const { privacy } = policy

@@ -138,6 +138,9 @@ const cohortOf = ({ study, directory }: PlannedSetting): StudyPlan["cohort"] => 
   }
 }
 
+/** Whether a study's local steps are those of one without noise: it is the whole update that noise covers. */
+const isWholeUpdate = ({ privacy }: Study): boolean => privacy?.noise === "sum" && privacy.unit === "facility"
+
 /** What noise on the sum rests on, and noise of each facility's own does not. */
 const sumWarning = ({ smallest, colluders, hiding }: NoiseOnSum): string =>
   `The noise is on the sum: what is promised holds while no more than ${colluders} of a sum's facilities work together, since the shares of ${hiding} others of ${smallest} are all of it; no facility's noise covers it alone. An attempt whose list was certified can only be repeated with the same facilities.`
@@ -288,7 +291,7 @@ export const planStudy = (
       planned: study.rounds,
       attempts: study.attempts,
       localSteps: training.steps,
-      batchSize: isPrivate(study) ? null : training.batchSize,
+      batchSize: isPrivate(study) && !isWholeUpdate(study) ? null : training.batchSize,
       fineTuneSteps: training.fineTuneSteps,
       exchanges: exchangesOf(study),
       ceremonies: isKeyed(study) && study.keys !== null ? Math.ceil(study.rounds / study.keys.openings) : 0,

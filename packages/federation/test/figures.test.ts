@@ -13,7 +13,7 @@ import { studyDigest, trainingDigest, valueCount } from "../src/study.js"
 import { architectureOf } from "../src/training.js"
 import { codeOf } from "./errors.js"
 import { runStudy } from "./harness.js"
-import { testStudy, toyRecords } from "./members.js"
+import { type StudyChanges, testStudy, toyRecords } from "./members.js"
 import { withPrivacy } from "./private-study.js"
 import { audited, models } from "./scenes.js"
 
@@ -299,7 +299,7 @@ describe("what an opened sum says", () => {
   })
 
   it("is refused in studies that declare it wrongly", () => {
-    const refused = (changes: Parameters<typeof testStudy>[1]) => codeOf(() => runStudy({ study: changes }))
+    const refused = (changes: StudyChanges) => codeOf(() => runStudy({ study: changes }))
     expect(refused({ statistics: statistics({ bins: 1 }) })).toBe("round/bad-study")
     expect(refused({ statistics: statistics({ ranges: [] }) })).toBe("round/bad-study")
     expect(refused({ statistics: statistics({ noiseMultiplier: 1 }) })).toBe("round/bad-study")

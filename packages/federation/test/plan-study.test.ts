@@ -9,6 +9,7 @@ import { runStudy } from "./harness.js"
 import { directoryOf, type StudyChanges, testStudy } from "./members.js"
 import { withPrivacy } from "./private-study.js"
 import { cohorts } from "./scenes.js"
+import { withSumNoise } from "./sum-study.js"
 
 const OWN = "its/own/facility.yaml"
 const HASH = new Uint8Array(32)
@@ -204,5 +205,19 @@ describe("the privacy of a plan", () => {
     expect(warnings.some((warning) => warning.startsWith("If all rounds fall in one calendar month"))).toBe(
       true,
     )
+  })
+
+  it("[S26] tells where the noise is, for how many honest facilities it is made, and what it rests on", () => {
+    for (const unit of ["patient", "facility"] as const) {
+      const summed = testStudy(4, { ...withSumNoise(unit), rounds: 3 })
+      const { privacy, warnings } = plan({}, summed)
+      expect(privacy?.onSum).toEqual({ unit, clipNorm: 1, smallest: 3, colluders: 1, hiding: 2 })
+      const after = [1, 2, 3].map((rounds) => (isPrivate(summed) ? epsilonAfter(summed, rounds) : 0))
+      expect(privacy?.afterRound).toEqual(after)
+      expect(warnings.filter((warning) => warning.startsWith("The noise is on the sum"))).toHaveLength(1)
+      expect(warnings.join()).toContain("no more than 1 of a sum's facilities work together")
+    }
+    expect(plan().privacy?.onSum).toBeNull()
+    expect(plan().warnings.join()).not.toContain("on the sum")
   })
 })

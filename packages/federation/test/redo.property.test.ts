@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { checkRedone, difference, type OpenedCohort } from "../src/redo.js"
+import { checkRedone, checkSameCohort, difference, type OpenedCohort } from "../src/redo.js"
 import { codeOf, textOf } from "./errors.js"
 
 const id = (place: number): Uint8Array => new Uint8Array(16).fill(place)
@@ -107,5 +107,19 @@ describe("[S6] a round that is redone", () => {
       ),
       { numRuns: 500 },
     )
+  })
+})
+
+describe("[S26] a round that is redone with the noise on its sum", () => {
+  it("may be opened for the same cohort alone, whatever other one is asked for", () => {
+    fc.assert(
+      fc.property(fc.nat(0xffff), fc.nat(0xffff), (a, b) => {
+        const asked = () => checkSameCohort([opened(a)], MODEL, cohortOf(b))
+        if (a === b) expect(asked()).toBeUndefined()
+        else expect(codeOf(asked)).toBe("cohort/differencing")
+        expect(checkSameCohort([opened(a, 1, OTHER)], MODEL, cohortOf(b))).toBeUndefined()
+      }),
+    )
+    expect(checkSameCohort([opened(7), opened(7, 2)], MODEL, cohortOf(7))).toBeUndefined()
   })
 })

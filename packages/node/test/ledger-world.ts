@@ -112,7 +112,7 @@ export class LedgerWorld {
     await makePrivateFolder(folder)
     const key = this.#keys.get(name) ?? newSecretKey()
     this.#keys.set(name, key)
-    const cap = testPolicy(this.options.policy?.(name)).privacy.month
+    const { month: cap, lifetime = null } = testPolicy(this.options.policy?.(name)).privacy
     const now = this.options.now ?? Date.now
     const process: Process = {
       name,
@@ -120,7 +120,7 @@ export class LedgerWorld {
       sealed: await SealedFiles.open(join(folder, "sealed"), key),
       studies: new Map(),
       ledger: name.startsWith("clinic")
-        ? new PrivacyLedger({ facility: participantId(name), cap, now })
+        ? new PrivacyLedger({ facility: participantId(name), cap, lifetime, now })
         : null,
       lines: [],
     }

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { newSecretKey } from "@consilium/base/random"
 import { milliseconds } from "@consilium/base/units"
+import { ROW } from "@consilium/federation/figures/figures-vector"
 import { modelHashOf } from "@consilium/federation/model"
 import type { Directory, Participant } from "@consilium/federation/roster"
 import { type Protection, type Strategy, type Study, studyDigest } from "@consilium/federation/study"
@@ -40,6 +41,15 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const key = newSecretKey()
 const FACILITIES = 4
+const FIGURES: Partial<Study> = {
+  statistics: {
+    bins: 4,
+    ranges: [0, 1, 2].map(() => ({ low: -3, high: 3 })),
+    mostRows: 100,
+    noiseMultiplier: 0,
+  },
+  evaluation: { bins: 10, every: 1, mostRows: 100, noiseMultiplier: 0, stop: null },
+}
 /** Keeps its figures to itself. */
 const SILENT = "clinic-4"
 const ALL = { envelopes: 100, bytes: 1 << 30 }
@@ -60,11 +70,12 @@ class HandCarried {
   /** Snapshots that were compared, by role. */
   readonly compared = { fog: 0, facility: 0 }
 
-  constructor(protection: Protection, strategy: Strategy) {
+  constructor(protection: Protection, strategy: Strategy, figures: Partial<Study>) {
     this.study = testStudy(FACILITIES, {
       protection,
       server: { strategy, learningRate: strategy === "fedadam" ? 0.05 : 1 },
       reporting: { subgroups: [{ feature: "a", cuts: [0], names: [] }] },
+      ...figures,
     })
     this.directory = directoryOf(this.study, FACILITIES, 2)
   }
@@ -191,6 +202,7 @@ class HandCarried {
         name,
         report: ("finals" in state ? state.finals.get(toHex(id))?.subgroups : undefined) ?? null,
       })),
+      figures: progress.figures.map(({ purpose, round, sum }) => ({ purpose, round, sum: [...sum] })),
     }
   }
 }
@@ -210,12 +222,13 @@ const idle = (node: Node): Promise<unknown> =>
     .catch(() => undefined)
 
 describe.each([
-  ["plain", "fedavg"],
-  ["shamir", "fedavgm"],
-  ["shamir", "fedadam"],
-] as const)("real machines under %s with %s", (protection, strategy) => {
+  ["plain", "fedavg", "no figures", {}],
+  ["shamir", "fedavgm", "no figures", {}],
+  ["shamir", "fedadam", "figures", FIGURES],
+  ["masked", "fedavg", "figures", FIGURES],
+] as const)("real machines under %s with %s and %s", (protection, strategy, _, figures) => {
   it("come to the same model when each is started anew again and again", async () => {
-    const calm = new HandCarried(protection, strategy)
+    const calm = new HandCarried(protection, strategy, figures)
     await calm.begin()
     await calm.run(async (node) => {
       if (node.me.role === "leader") expect(node.machine.snapshot()).toBeNull()
@@ -226,6 +239,14 @@ describe.each([
       { round: 1, attempt: 1, size: 4 },
       { round: 2, attempt: 1, size: 4 },
     ])
+    const counted = calm.outcome.figures.map(({ purpose, round, sum }) => ({ purpose, round, first: sum[0] }))
+    if ("statistics" in figures)
+      expect(counted).toEqual([
+        { purpose: "statistics", round: 0, first: 80 * ROW },
+        { purpose: "evaluation", round: 1, first: expect.any(Number) },
+        { purpose: "evaluation", round: 2, first: expect.any(Number) },
+      ])
+    else expect(counted).toEqual([])
     // every facility that reports has found both groups large enough, on its records in their own units
     expect(calm.outcome.subgroups).toHaveLength(4)
     for (const { name, report } of calm.outcome.subgroups)
@@ -234,7 +255,7 @@ describe.each([
     expect(calm.compared.fog).toBeGreaterThan(4)
     expect(calm.compared.facility).toBeGreaterThan(4)
 
-    const rough = new HandCarried(protection, strategy)
+    const rough = new HandCarried(protection, strategy, figures)
     await rough.begin()
     let turn = 0
     await rough.run(async (node) => {

@@ -146,6 +146,22 @@ describe("adaptive clipping in training", () => {
     expect(dp.grid.step / step).toBeCloseTo(dp.clipNorm, 12)
   })
 
+  it("never moves by the exact count: with the same rows, each noise leads to another norm", () => {
+    const norms = Array.from({ length: 20 }, (_, seed) => {
+      const dp = optimizer({ clipping: ADAPTIVE, sampleRate: 1 }, `count ${seed}`)
+      dp.noisyClippedSum(Array.from(dp.nextBatch(), () => new Float64Array(4)))
+      return dp.clipNorm
+    })
+    expect(new Set(norms).size).toBe(20)
+    // the deviation of a share is countSigma / rows, and the rule multiplies it by its learning rate
+    const logs = norms.map((norm) => Math.log(norm))
+    const mean = logs.reduce((sum, x) => sum + x, 0) / 20
+    const deviation = Math.sqrt(logs.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 19)
+    expect(mean).toBeCloseTo(-0.3 * 0.5, 2)
+    expect(deviation / ((0.3 * 3) / 200)).toBeGreaterThan(0.5)
+    expect(deviation / ((0.3 * 3) / 200)).toBeLessThan(1.6)
+  })
+
   it("stays within its limits however long batches are empty or rows are far out", () => {
     for (const [value, quantile, limit] of [
       [1e300, 0.9, 50],

@@ -5,7 +5,6 @@ import { emptyLedger, ledgerHeadAfter } from "@consilium/federation/ledger-chain
 import { isPrivate } from "@consilium/federation/privacy-plan"
 import { participantId } from "@consilium/federation/roster"
 import { type Study, studyDigest } from "@consilium/federation/study"
-import type { LedgerReading } from "@consilium/node/ledger-reading"
 import { varianceRatioInterval } from "@consilium/privacy/audit/chi-square"
 import { guessExtremes, oneRunEpsilon } from "@consilium/privacy/audit/one-run"
 import { dpEventCodec } from "@consilium/privacy/event-codec"
@@ -23,8 +22,16 @@ export interface Seen {
   /** Every update that its parent was sent, in their order. */
   readonly updates: readonly SentUpdate[]
   readonly charges: readonly Charge[]
-  /** The facility's own account of its ledger. */
-  readonly ledger: LedgerReading
+  /** What the facility's privacy ledger says by itself. */
+  readonly ledger: LedgerTold
+}
+
+export interface LedgerTold {
+  readonly head: { readonly seq: number; readonly hash: string }
+  /** Updates that were charged in the audit's study. */
+  readonly updates: number
+  /** What they cost, in nats at the study's delta; null if that bounds nothing. */
+  readonly epsilon: number | null
 }
 
 /** How often each row that is left to chance may be wrong about a sound build. */
@@ -171,8 +178,9 @@ export const samplingRows = (seen: Seen): readonly AuditRow[] => {
 /** A lower bound on epsilon from guessing which of the canaries are in the table, against what the charges add up to. */
 export const oneRunRow = (seen: Seen, included: readonly boolean[]): AuditRow => {
   const { study, charges } = seen
+  const paid = paidUpdates(seen)
   const scores = Float64Array.from({ length: CANARIES }, (_, canary) =>
-    paidUpdates(seen).reduce((sum, { sums }) => sum + (sums[canary] as number), 0),
+    paid.reduce((sum, { sums }) => sum + (sums[canary] as number), 0),
   )
   const delta = study.privacy?.delta ?? 0
   const claimed = chargedEpsilon(charges, delta)
@@ -214,11 +222,10 @@ const isPaid = (seen: Seen): boolean => {
     const charge = byHead.get(head)
     return charge !== undefined && equalBytes(charge.model, spec.model)
   })
-  const [own] = ledger.studies
-  const counted = own?.updates.reduce((sum, month) => sum + month.updates, 0)
   const epsilon = chargedEpsilon(charges, study.privacy.delta)
-  const told = own?.spent.epsilon ?? Number.NaN
-  return all && wholeChain(seen) && counted === charges.length && Math.abs(told - epsilon) <= 1e-9 * epsilon
+  const told = ledger.epsilon ?? Number.NaN
+  const adds = ledger.updates === charges.length && Math.abs(told - epsilon) <= 1e-9 * epsilon
+  return all && adds && wholeChain(seen)
 }
 
 export const chargesRow = (facilities: readonly Seen[]): AuditRow => {

@@ -107,26 +107,33 @@ const plantedIn = ({ rows, features }: LabelledRows): ReadonlySet<string> => {
 /** No two patients of a column have one value: which of them are held out follows from their values alone. */
 const VARIANT = 1 / 65_536
 
-/** Writes a facility's table so that none of its patients is held out. */
+/** Writes a facility's table so that none of its patients is held out: who is depends on nobody else. */
 const plant = async (
   folder: string,
   facility: string,
   columns: readonly number[],
 ): Promise<readonly Planted[]> => {
   const local = join(folder, facility, "local")
+  const write = (name: string, text: string): Promise<void> =>
+    writeFile(join(local, name), text, { mode: 0o600 })
   await mkdir(local, { recursive: true, mode: 0o700 })
-  await writeFile(join(local, "schema.yaml"), schemaText, { mode: 0o600 })
+  await write("schema.yaml", schemaText)
+  const file = facilityFileSchema.parse(FACILITY_FILE)
+  const settled: Planted[] = []
   let used = 0
-  const next = (column: number): Planted => ({ column, value: 1 + used++ * VARIANT })
-  let patients = columns.map(next)
-  for (;;) {
-    await writeFile(join(local, "records.csv"), csvOf(patients), { mode: 0o600 })
-    const file = facilityFileSchema.parse(FACILITY_FILE)
+  for (let left = columns; left.length > 0; ) {
+    const tried = left.map((column) =>
+      [used++, used++].map((variant): Planted => ({ column, value: 1 + variant * VARIANT })),
+    )
+    await write("records.csv", csvOf(tried.flat()))
     const { independent } = await readRecords(facility, join(local, "facility.yaml"), file)
     const training = plantedIn(independent.train)
-    if (patients.every((one) => training.has(nameOf(one)))) return patients
-    patients = patients.map((one) => (training.has(nameOf(one)) ? one : next(one.column)))
+    const found = tried.map((pair) => pair.find((one) => training.has(nameOf(one))))
+    settled.push(...found.filter((one) => one !== undefined))
+    left = left.filter((_, at) => found[at] === undefined)
   }
+  await write("records.csv", csvOf(settled))
+  return settled
 }
 
 const FACILITY_FILE: FacilityFileInput = {

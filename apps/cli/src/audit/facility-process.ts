@@ -10,6 +10,7 @@ import { privacyLedgerOf } from "@consilium/node/doctor/privacy-ledger"
 import {
   chargesRow,
   emptyBatchRow,
+  type LedgerTold,
   noiseRow,
   onceRow,
   oneRunRow,
@@ -109,6 +110,16 @@ const disturb = async (folder: string, processes: AuditedProcesses, random: Rand
   }
 }
 
+const ledgerOf = async (config: string): Promise<LedgerTold> => {
+  const { head, studies } = await privacyLedgerOf(config)
+  const [own] = studies
+  return {
+    head,
+    updates: own?.updates.reduce((sum, { updates }) => sum + updates, 0) ?? 0,
+    epsilon: own?.spent.epsilon ?? null,
+  }
+}
+
 const whatWasSeen = async (folder: string, { study, patients, configs }: AuditStudy) => {
   const { updates } = await receivedBy(folder, FOG, FACILITIES)
   const seen = FACILITIES.map(
@@ -118,7 +129,7 @@ const whatWasSeen = async (folder: string, { study, patients, configs }: AuditSt
       patients: patients.get(name) ?? [],
       updates: updates.filter(({ facility }) => facility === name),
       charges: await chargesOf(folder, name),
-      ledger: await privacyLedgerOf(configs.get(name) as string),
+      ledger: await ledgerOf(configs.get(name) as string),
     }),
   )
   return (await Promise.all(seen)) as [Seen, Seen]

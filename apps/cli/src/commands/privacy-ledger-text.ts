@@ -24,9 +24,10 @@ const roomOf = (room: Study["room"]): string => {
 const MINUTES = 24 * 60
 const paceText = (roundsPerDay: number): string => {
   if (roundsPerDay >= MINUTES) return `${(roundsPerDay / MINUTES).toFixed(1)} rounds a minute`
-  return roundsPerDay >= 24
-    ? `${(roundsPerDay / 24).toFixed(1)} rounds an hour`
-    : `${roundsPerDay.toFixed(1)} rounds a day`
+  if (roundsPerDay >= 24) return `${(roundsPerDay / 24).toFixed(1)} rounds an hour`
+  return roundsPerDay >= 1
+    ? `${roundsPerDay.toFixed(1)} rounds a day`
+    : `one round in ${(1 / roundsPerDay).toFixed(1)} days`
 }
 
 const forecastOf = ({ room, forecast }: Study): string => {

@@ -49,8 +49,8 @@ const roundsText = ({ roundsWithin, epsilon, rounds }: ShownBudget): string =>
 
 const pldText = ({ readings: { rdp, pld, rounds } }: BudgetPlan): string =>
   pld === null
-    ? `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; PLD has no reading of these steps`
-    : `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; ${pld.toFixed(3)} by PLD, a tighter reading that no cap is held against`
+    ? `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; PLD reads plain Gaussian noise only`
+    : `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; ${pld.toFixed(3)} by PLD for continuous noise of the same size, a tighter reading that no cap is held against`
 
 const budgetText = (shown: ShownBudget): readonly string[] => {
   const { noise, noiseMultiplier, epsilon, delta, sampleRate, maxGradNorm, stepsPerRound } = shown

@@ -70,11 +70,11 @@ export const trainDirectly = (
   const own = facilities.flatMap(({ name, train, holdOut }) => {
     const found = personalModel({
       study,
-      spec: { round: study.rounds, attempt: 1, model: hash },
+      spec: { round: study.rounds + 1, attempt: 1, model: hash },
       parameters,
       examples: train,
       local: stateOf(name),
-      secret: secretOf(name, study.rounds),
+      secret: secretOf(name, study.rounds + 1),
     })
     return found === null ? [] : [{ name, ...measure(study, found, holdOut) }]
   })

@@ -65,7 +65,7 @@ const TUNED: Readonly<Record<DemoStrategy, Tuning>> = {
   fedavg: { local: 0.001, server: 1 },
   fedprox: { local: 0.001, server: 1, mu: 0.01 },
   scaffold: { local: 0.001, server: 1 },
-  ditto: { local: 0.01, server: 1, ditto: { lambda: 0.1, steps: 100, learning_rate: 0.01 } },
+  ditto: { local: 0.01, server: 1, ditto: { lambda: 0.5, steps: 100, learning_rate: 0.01 } },
   fedavgm: { local: 0.001, server: 1 },
   fedadam: { local: 0.01, server: 0.01 },
   fedyogi: { local: 0.003162, server: 0.01 },

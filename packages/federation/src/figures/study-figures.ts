@@ -47,6 +47,16 @@ export const plannedEvaluations = (study: Pick<Study, "evaluation" | "rounds">):
   return regular + (evaluation.every > 0 && rounds % evaluation.every === 0 ? 0 : 1)
 }
 
+/** Parts in figures that a facility has given by the end of a round, if it gives one in all. */
+export const figuresAfter = (
+  study: Pick<Study, "statistics" | "evaluation" | "rounds">,
+  round: number,
+): { readonly statistics: number; readonly evaluations: number } => {
+  let evaluations = 0
+  for (let r = 1; r <= round; r++) if (isEvaluated(study, r)) evaluations++
+  return { statistics: study.statistics === null ? 0 : 1, evaluations }
+}
+
 interface Problem {
   readonly message: string
   readonly remedy: string

@@ -10,7 +10,7 @@ import { HEART_CENTRES, HEART_FEATURES } from "@consilium/records/heart-schema"
 import { fitStandardiser, standardise } from "@consilium/records/standardise"
 import { beforeAll, describe, expect, it } from "vitest"
 import { participantId } from "../../src/roster.js"
-import type { Protection, Strategy } from "../../src/study.js"
+import type { Protection, Strategy, Study } from "../../src/study.js"
 import { type Outcome, runStudy } from "../harness.js"
 import { audited, keptHeads, models } from "../scenes.js"
 
@@ -25,10 +25,20 @@ interface Plan {
   readonly server: number
   readonly fineTuneSteps?: number
   readonly mu?: number
+  readonly correction?: "scaffold"
+  readonly ditto?: NonNullable<Study["training"]["ditto"]>
 }
 const PLANS = {
   fedavg: { name: "FedAvg lr .001", strategy: "fedavg", local: 0.001, server: 1 },
   fedprox: { name: "FedProx lr .001, mu .01", strategy: "fedavg", local: 0.001, server: 1, mu: 0.01 },
+  scaffold: { name: "SCAFFOLD lr .001", strategy: "fedavg", local: 0.001, server: 1, correction: "scaffold" },
+  ditto: {
+    name: "Ditto lambda .5 by FedAvg lr .01",
+    strategy: "fedavg",
+    local: 0.01,
+    server: 1,
+    ditto: { lambda: 0.5, steps: 100, learningRate: 0.01 },
+  },
   fedavgm: { name: "FedAvgM lr .001, momentum .9", strategy: "fedavgm", local: 0.001, server: 1 },
   fedadam: { name: "FedAdam", strategy: "fedadam", local: 0.01, server: 0.01 },
   fedyogi: { name: "FedYogi", strategy: "fedyogi", local: 0.003162, server: 0.01 },
@@ -71,6 +81,8 @@ const study = (plan: Plan, seed: number, protection: Protection) => ({
     fineTuneSteps: plan.fineTuneSteps ?? 0,
     fineTuneLearningRate: 0.01,
     proximalMu: plan.mu ?? 0,
+    correction: plan.correction ?? ("none" as const),
+    ditto: plan.ditto ?? null,
   },
   server: { strategy: plan.strategy, learningRate: plan.server },
   quantisation: { largestWeight: 512 },
@@ -94,7 +106,7 @@ const scoresOf = ({ leader }: Outcome, plan: Plan): Run => {
   if (leader.phase !== "closed") throw new Error(`The study ended in phase ${leader.phase}.`)
   return HEART_CENTRES.map((centre) => {
     const report = leader.finals.get(toHex(participantId(centre)))
-    const metrics = plan.fineTuneSteps ? report?.personal : report?.global
+    const metrics = plan.fineTuneSteps || plan.ditto ? report?.personal : report?.global
     return {
       accuracy: metrics?.accuracy as number,
       balanced: metrics?.balancedAccuracy as number,
@@ -210,6 +222,23 @@ describe.skipIf(folder === undefined)(
       expect(Math.abs(overSeeds(runs.fedprox, "accuracy") - 0.7013)).toBeLessThanOrEqual(
         (2 * 0.0352) / Math.sqrt(5),
       )
+    })
+
+    it("scaffold: mean accuracy within two standard errors of .7014, and another model than averaging", () => {
+      expect(Math.abs(overSeeds(runs.scaffold, "accuracy") - 0.7014)).toBeLessThanOrEqual(
+        (2 * 0.0352) / Math.sqrt(5),
+      )
+      for (const [i, outcome] of outcomes.scaffold.entries())
+        expect(models(outcome)).not.toEqual(models(outcomes.fedavg[i] as Outcome))
+    })
+
+    // accuracy alone could come from answering the same for everybody, as it does in Switzerland
+    it("ditto: own models between .80 and .83, which tell ill from well", () => {
+      expect(overSeeds(runs.ditto, "accuracy")).toBeGreaterThanOrEqual(0.8)
+      expect(overSeeds(runs.ditto, "accuracy")).toBeLessThanOrEqual(0.83)
+      expect(overSeeds(runs.ditto, "auc", WITHOUT_SWITZERLAND)).toBeGreaterThanOrEqual(0.78)
+      expect(overSeeds(runs.ditto, "balanced", CLEVELAND)).toBeGreaterThanOrEqual(0.7)
+      expect(overSeeds(runs.ditto, "balanced", HUNGARIAN)).toBeGreaterThanOrEqual(0.7)
     })
 
     it("fedavgm: momentum makes up for the small rate, without leaving the range of the adaptive rules", () => {

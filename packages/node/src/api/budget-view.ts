@@ -1,3 +1,4 @@
+import { figuresAfter } from "@consilium/federation/figures/study-figures"
 import { paceOf, roundAt } from "@consilium/federation/pace"
 import { epsilonAfter, isPrivate, type PrivateStudy, stepEvent } from "@consilium/federation/privacy-plan"
 import { roundsWarning, shareWarning } from "@consilium/federation/spending"
@@ -18,7 +19,7 @@ const roundsWithin = (study: PrivateStudy): number => {
   let above = study.rounds + 1
   while (above - fit > 1) {
     const middle = (fit + above) >>> 1
-    if (epsilonAfter(study, middle) <= study.privacy.epsilon) fit = middle
+    if (epsilonAfter(study, middle, figuresAfter(study, middle)) <= study.privacy.epsilon) fit = middle
     else above = middle
   }
   ROUNDS.set(study, fit)

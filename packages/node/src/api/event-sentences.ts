@@ -4,7 +4,7 @@ import { ROTATION_ASKED } from "@consilium/federation/leader-keys"
 import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
 import { STOPPED, stopCodec } from "@consilium/federation/leader-stop"
 import type { LogEntry } from "@consilium/federation/log"
-import type { Message } from "@consilium/federation/messages"
+import type { Message, RoundSpec } from "@consilium/federation/messages"
 import type { Directory } from "@consilium/federation/roster"
 import { isKeyed } from "@consilium/federation/study"
 import { keySentence, listed } from "./key-sentences.js"
@@ -72,10 +72,19 @@ const stopSentence = ({ body }: LogEntry): string => {
   return `${by} (${via}) stopped the study after ${counted(rounds, "closed round", "closed rounds")}, with the model ${toHex(model).slice(0, 16)}: ${reason}`
 }
 
+const announced = (spec: RoundSpec): string => {
+  const attempt = spec.attempt === 1 ? "" : `, attempt ${spec.attempt}`
+  if (spec.purpose === "statistics")
+    return `Before training${attempt}, everyone is asked for its part in statistics of all training patients together.`
+  if (spec.purpose === "evaluation")
+    return `After round ${spec.round}${attempt}, everyone is asked for its part in an evaluation of the model on all held-out patients together.`
+  return `Round ${spec.round}, attempt ${spec.attempt}, begins: the leader sent everyone the current model.`
+}
+
 const messageSentence = (rosters: readonly Directory[], name: string, message: Message): string => {
   switch (message.type) {
     case "announce":
-      return `Round ${message.spec.round}, attempt ${message.spec.attempt}, begins: the leader sent everyone the current model.`
+      return announced(message.spec)
     case "lock":
       return `The list of ${counted(message.submissions.length, "update", "updates")} is fixed; whoever dealt shares now shows that they fit together.`
     case "openings":

@@ -5,6 +5,7 @@ import type {
   BudgetView,
   CeremonyView,
   EventView,
+  FiguresView,
   GroupFiguresView,
   KeysView,
   MetricsView,
@@ -138,6 +139,51 @@ export const keysViewSchema = z.strictObject({
   ceremonies: z.array(ceremony),
 }) satisfies z.ZodType<KeysView>
 
+const figures = z.strictObject({
+  attempts: z.array(
+    z.strictObject({
+      purpose: z.enum(["statistics", "evaluation"]),
+      round: whole,
+      ...attempt(phase),
+      cohort: z.array(name),
+      openers: z.array(name),
+    }),
+  ),
+  statistics: z
+    .strictObject({
+      rows: whole,
+      positives: whole,
+      noise: z.number(),
+      features: z.array(
+        z.strictObject({
+          feature: z.string(),
+          mean: figure,
+          deviation: figure,
+          quartiles: z.array(z.number()).nullable(),
+          histogram: z.array(z.strictObject({ from: z.number(), to: z.number(), rows: z.number() })),
+        }),
+      ),
+    })
+    .nullable(),
+  evaluations: z.array(
+    z.strictObject({
+      round: whole,
+      facilities: z.array(name),
+      rows: whole,
+      positives: whole,
+      noise: z.number(),
+      accuracy: figure,
+      balancedAccuracy: figure,
+      auc: figure,
+      aucError: figure,
+      logLoss: figure,
+      brier: figure,
+      roc: z.array(z.strictObject({ falsePositives: z.number(), truePositives: z.number() })),
+      calibration: z.array(z.strictObject({ predicted: z.number(), observed: z.number(), rows: z.number() })),
+    }),
+  ),
+}) satisfies z.ZodType<FiguresView>
+
 const budget = z.strictObject({
   epsilon: z.number(),
   delta: z.number(),
@@ -179,6 +225,7 @@ export const studyViewSchema = z.strictObject({
   participants: z.array(participant),
   edges: z.array(z.strictObject({ from: name, to: name, carries: z.array(z.string()), bytes })),
   rounds: z.array(round),
+  figures,
   keys: keysViewSchema.nullable(),
   regions: z.array(z.strictObject({ fog: name, facilities: z.array(name), bytes })),
   finals: z.array(

@@ -25,6 +25,8 @@ export interface StudyView {
   readonly participants: readonly ParticipantView[]
   readonly edges: readonly EdgeView[]
   readonly rounds: readonly RoundView[]
+  /** What was counted of all facilities' patients together. */
+  readonly figures: FiguresView
   /** The keys that updates are encrypted under; null where the protection needs none. */
   readonly keys: KeysView | null
   /** What all facilities of a region sent to their fog, as the fogs count it. */
@@ -120,6 +122,59 @@ export interface RoundView extends AttemptView<RoundPhase> {
   readonly openers: readonly string[]
   readonly modelHash: string | null
   readonly metrics: readonly MetricsView[]
+}
+
+/** An attempt at figures of all facilities together: statistics before training, or the evaluation of a round's model. */
+export interface FiguresAttemptView extends AttemptView<RoundPhase> {
+  readonly purpose: "statistics" | "evaluation"
+  readonly round: number
+  readonly cohort: readonly string[]
+  readonly openers: readonly string[]
+}
+
+export interface FiguresView {
+  readonly attempts: readonly FiguresAttemptView[]
+  /** Of the training patients; null until it is opened, or where the study counts none. */
+  readonly statistics: StatisticsView | null
+  /** Of the model on the held-out patients, in the order of the rounds. */
+  readonly evaluations: readonly EvaluationView[]
+}
+
+/** Counts are noisy where the study has privacy: `noise` is the standard deviation on each, in rows. */
+export interface StatisticsView {
+  readonly rows: number
+  readonly positives: number
+  readonly noise: number
+  readonly features: readonly {
+    readonly feature: string
+    readonly mean: number | null
+    readonly deviation: number | null
+    /** Lower quartile, median, upper quartile. */
+    readonly quartiles: readonly number[] | null
+    /** Neighbouring bins are joined until each holds five rows. */
+    readonly histogram: readonly { readonly from: number; readonly to: number; readonly rows: number }[]
+  }[]
+}
+
+export interface EvaluationView {
+  readonly round: number
+  readonly facilities: readonly string[]
+  readonly rows: number
+  readonly positives: number
+  readonly noise: number
+  readonly accuracy: number | null
+  readonly balancedAccuracy: number | null
+  readonly auc: number | null
+  /** How far the AUC of the scores themselves may lie from it, without noise. */
+  readonly aucError: number | null
+  readonly logLoss: number | null
+  readonly brier: number | null
+  readonly roc: readonly { readonly falsePositives: number; readonly truePositives: number }[]
+  readonly calibration: readonly {
+    readonly predicted: number
+    readonly observed: number
+    readonly rows: number
+  }[]
 }
 
 /** A key ceremony: every facility makes a key and gives each of the others a share of it. */

@@ -4,7 +4,8 @@ import { ROTATION_ASKED } from "@consilium/federation/leader-keys"
 import { STOPPED } from "@consilium/federation/leader-stop"
 import { emptyHead, headerHash, type LogEntry } from "@consilium/federation/log"
 import { type Message, trafficOf } from "@consilium/federation/messages"
-import { epsilonAfter, isPrivate } from "@consilium/federation/privacy-plan"
+import { epsilonAfter, type FiguresGiven, isPrivate, NO_FIGURES } from "@consilium/federation/privacy-plan"
+import { isFigures } from "@consilium/federation/purpose"
 import type { SubgroupReport } from "@consilium/federation/reporting"
 import type { Directory, Participant } from "@consilium/federation/roster"
 import {
@@ -17,6 +18,20 @@ import {
 import { subgroupTables } from "@consilium/federation/subgroup-figures"
 import { budgetView } from "./budget-view.js"
 import { withEdgesOf, withMessage, withReport } from "./edge-fold.js"
+import {
+  certified,
+  type FiguresFold,
+  figuresView,
+  givenBy,
+  NO_FIGURES_VIEW,
+  nothingUnderWay,
+  startFigures,
+  startFiguresAttempt,
+  underWay,
+  withGiven,
+  withLastAttempt,
+  withSum,
+} from "./figures-fold.js"
 import {
   amongOthers,
   ceremonyAnnounced,
@@ -38,7 +53,14 @@ import {
 import type { StudyHandle } from "./leader-service.js"
 import { messageOf, rotationIn } from "./logged.js"
 import { metricsView, startRound, withPhase, withStep } from "./round-fold.js"
-import type { AttemptView, ParticipantView, RoundView, StudyView } from "./study-view.js"
+import type {
+  AttemptView,
+  FiguresAttemptView,
+  FiguresView,
+  ParticipantView,
+  RoundView,
+  StudyView,
+} from "./study-view.js"
 
 /** A study's log folded up to some event: the view, and what the next event is read with. */
 export interface FoldState {
@@ -52,6 +74,8 @@ export interface FoldState {
   /** Parameter hash of the model under way, and for each facility how many noisy updates it has sent and from which model. */
   readonly model: string
   readonly updates: ReadonlyMap<string, { readonly count: number; readonly model: string }>
+  /** Figures as they were opened, and under way, and in how many of them each facility took part. */
+  readonly figures: FiguresFold
   /** What facilities report of the last model by groups of patients, by facility. */
   readonly reports: ReadonlyMap<string, SubgroupReport>
   /** Null where the protection has no keys. */
@@ -93,6 +117,7 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     edges: [],
     regions: [],
     rounds: [],
+    figures: NO_FIGURES_VIEW,
     keys: keys?.view ?? null,
     finals: [],
     subgroups: subgroupTables(study, []),
@@ -108,6 +133,7 @@ export const startView = (handle: Pick<StudyHandle, "study" | "rosters">): FoldS
     aborted: false,
     model: "",
     updates: new Map(),
+    figures: startFigures(),
     reports: new Map(),
     keys,
   }
@@ -131,11 +157,22 @@ const withKeys = (state: FoldState, change: (keys: KeyFold) => KeyFold): FoldSta
   return { ...patch(state, { keys: keys.view }), keys }
 }
 
-/** Changes what is under way: the ceremony, or else the last attempt at a round. */
-const inAttempt = (state: FoldState, change: <A extends AttemptView>(attempt: A) => A): FoldState =>
-  ceremonyOf(state.keys) === null
-    ? inRound(state, change)
-    : withKeys(state, (keys) => inCeremony(keys, change))
+/** Changes what is under way: the ceremony, or else the figures, or else the last attempt at a round. */
+const inAttempt = (state: FoldState, change: <A extends AttemptView>(attempt: A) => A): FoldState => {
+  if (ceremonyOf(state.keys) !== null) return withKeys(state, (keys) => inCeremony(keys, change))
+  return state.figures.underWay === null ? inRound(state, change) : inFigures(state, change)
+}
+
+const inFigures = (
+  state: FoldState,
+  change: (attempt: FiguresAttemptView) => FiguresAttemptView,
+): FoldState => patch(state, { figures: withLastAttempt(state.view.figures, change) })
+
+/** Changes the last attempt at a round, or at figures, if those are under way. */
+const inRoundOrFigures = (
+  state: FoldState,
+  change: <A extends RoundView | FiguresAttemptView>(attempt: A) => A,
+): FoldState => (state.figures.underWay === null ? inRound(state, change) : inFigures(state, change))
 
 /** The state in which a directory holds from some round on: who is new in it has joined, who is missing has left. */
 const enrolled = (state: FoldState, directory: Directory, round: number): FoldState => {
@@ -177,10 +214,15 @@ const enrolled = (state: FoldState, directory: Directory, round: number): FoldSt
   }
 }
 
-const spentAfter = (study: Study, updates: number): { epsilon: number | null; delta: number | null } =>
-  isPrivate(study)
-    ? { epsilon: updates === 0 ? 0 : epsilonAfter(study, updates), delta: study.privacy.delta }
-    : { epsilon: null, delta: null }
+const spentAfter = (
+  study: Study,
+  updates: number,
+  figures: FiguresGiven = NO_FIGURES,
+): { epsilon: number | null; delta: number | null } => {
+  if (!isPrivate(study)) return { epsilon: null, delta: null }
+  const nothing = updates + figures.statistics + figures.evaluations === 0
+  return { epsilon: nothing ? 0 : epsilonAfter(study, updates, figures), delta: study.privacy.delta }
+}
 
 /**
  * The state after updates of some facilities. The same integers protected again, for the same model, cost nothing; an
@@ -188,18 +230,27 @@ const spentAfter = (study: Study, updates: number): { epsilon: number | null; de
  */
 const withUpdates = (state: FoldState, names: readonly string[]): FoldState => {
   if (!isPrivate(state.study)) return state
+  if (state.figures.underWay !== null)
+    return withSpent({ ...state, figures: withGiven(state.figures, names) })
   const updates = new Map(state.updates)
   for (const name of names) {
     const { count, model } = updates.get(name) ?? { count: 0, model: "" }
     if (model !== state.model) updates.set(name, { count: count + 1, model: state.model })
   }
+  return withSpent({ ...state, updates })
+}
+
+/** The state that says of each facility what its updates and figures come to. */
+const withSpent = (state: FoldState): FoldState => {
   const privacy = state.view.privacy.map((row) => {
-    const count = updates.get(row.facility)?.count ?? 0
-    return count === (state.updates.get(row.facility)?.count ?? 0)
-      ? row
-      : { facility: row.facility, ...spentAfter(state.study, count) }
+    const spent = spentAfter(
+      state.study,
+      state.updates.get(row.facility)?.count ?? 0,
+      givenBy(state.figures, row.facility),
+    )
+    return spent.epsilon === row.epsilon ? row : { facility: row.facility, ...spent }
   })
-  return { ...patch(state, { privacy }), updates }
+  return patch(state, { privacy })
 }
 
 const heard = (state: FoldState, actor: Uint8Array, at: string): FoldState => {
@@ -253,6 +304,10 @@ const afterEntry = (state: FoldState, entry: LogEntry): FoldState => {
       ),
       aborted: true,
     }
+  if (kind === "sum-opened" && state.figures.underWay !== null) {
+    const figures = withSum(state.study, state.figures, entry.body)
+    return { ...patch(heard(stamped, header.actor, at), { figures: openedView(state, figures) }), figures }
+  }
   if (kind === "sum-opened" || kind === STOPPED) return heard(stamped, header.actor, at)
   const logged = messageOf(entry)
   if (logged === null) return stamped
@@ -267,11 +322,16 @@ const afterEntry = (state: FoldState, entry: LogEntry): FoldState => {
   return afterOther(counted, from, logged.message, at)
 }
 
+/** The view of all figures that are opened. */
+const openedView = (state: FoldState, figures: FiguresFold): FiguresView =>
+  figuresView(state.study, state.view.figures, figures, (id) => nameIn(state.rosters(), id))
+
 const withSecurity = (state: FoldState, at: string, code: string, actor: Uint8Array): FoldState => {
   const about = nameIn(state.rosters(), actor)
   const told = patch(state, { security: [...state.view.security, { at, code, about }] })
   const ceremony = ceremonyOf(state.keys)
-  const { phase } = ceremony ?? state.view.rounds.at(-1) ?? {}
+  const counting = state.figures.underWay === null ? undefined : state.view.figures.attempts.at(-1)
+  const { phase } = ceremony ?? counting ?? state.view.rounds.at(-1) ?? {}
   const dropped = code === "round/equivocation" && phase === "collecting"
   const what = ceremony === null ? "It sent two different updates." : "It dealt two different keys."
   return dropped ? inAttempt(told, (one) => withStep(one, about, "excluded", at, what)) : told
@@ -283,8 +343,10 @@ const withRotation = (state: FoldState, entry: LogEntry): FoldState => {
 }
 
 const afterLeader = (state: FoldState, message: Message, at: string): FoldState => {
-  const phase = (next: RoundView["phase"], change?: (round: RoundView) => RoundView): FoldState =>
-    inRound(state, (round) => withPhase(change?.(round) ?? round, next, at))
+  const phase = (
+    next: RoundView["phase"],
+    change: <A extends RoundView | FiguresAttemptView>(attempt: A) => A = (attempt) => attempt,
+  ): FoldState => inRoundOrFigures(state, (attempt) => withPhase(change(attempt), next, at))
   const nameOf = (id: Uint8Array): string => nameIn(state.rosters(), id)
   switch (message.type) {
     case "announce": {
@@ -301,12 +363,25 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
         )
       }
       const names = [...facilities, ...fogs].map(({ name }) => name)
+      const { purpose } = spec
+      if (isFigures(purpose)) {
+        const attempt = startFiguresAttempt(purpose, spec, names, at)
+        const attempts = [...ready.view.figures.attempts, attempt]
+        return {
+          ...patch(withKeys(ready, openingUsed), {
+            state: "running",
+            figures: { ...ready.view.figures, attempts },
+          }),
+          figures: underWay(ready.figures, purpose, spec),
+        }
+      }
       return {
         ...patch(withKeys(ready, openingUsed), {
           state: "running",
           rounds: [...ready.view.rounds, startRound(spec, names, at)],
         }),
         model: toHex(spec.model),
+        figures: nothingUnderWay(ready.figures),
       }
     }
     case "lock":
@@ -322,17 +397,28 @@ const afterLeader = (state: FoldState, message: Message, at: string): FoldState 
     case "certificate":
       if (message.proposal.spec.purpose === "keys")
         return withKeys(state, (keys) => epochBegun(keys, message, state.directory, nameOf, at))
-      return phase("opening", (round) => ({
-        ...round,
-        cohort: message.proposal.cohort.map(({ facility }) => nameOf(facility)),
-        openers: message.openers.map(nameOf),
-      }))
+      return {
+        ...phase("opening", (attempt) => ({
+          ...attempt,
+          cohort: message.proposal.cohort.map(({ facility }) => nameOf(facility)),
+          openers: message.openers.map(nameOf),
+        })),
+        figures: certified(state.figures, message.proposal),
+      }
     case "candidate":
       return phase("validating")
-    case "void":
-      return inAttempt(state, (attempt) => withPhase({ ...attempt, reason: message.reason }, "void", at))
+    case "void": {
+      const ended = inAttempt(state, (attempt) =>
+        withPhase({ ...attempt, reason: message.reason }, "void", at),
+      )
+      return ceremonyOf(state.keys) === null ? { ...ended, figures: nothingUnderWay(ended.figures) } : ended
+    }
     case "closed":
-      return phase("closed", (round) => ({ ...round, modelHash: toHex(message.accepted) }))
+      if (state.figures.underWay !== null)
+        return { ...phase("closed"), figures: nothingUnderWay(state.figures) }
+      return inRound(state, (round) =>
+        withPhase({ ...round, modelHash: toHex(message.accepted) }, "closed", at),
+      )
     case "ended":
       return patch(
         state,
@@ -362,8 +448,9 @@ const afterOther = (state: FoldState, from: Participant, message: Message, at: s
       const members = message.submissions.map(({ submission }) =>
         nameIn(state.rosters(), submission.facility),
       )
-      const summed = step("summed", `It added the updates of ${members.length} facilities.`)
-      return inRound(withUpdates(summed, members), (round) =>
+      const what = state.figures.underWay === null ? "updates" : "figures"
+      const summed = step("summed", `It added the ${what} of ${members.length} facilities.`)
+      return inRoundOrFigures(withUpdates(summed, members), (round) =>
         members.reduce((one, member) => withStep(one, member, "submitted", at), round),
       )
     }

@@ -50,7 +50,7 @@ export const studyFileSchema = z.strictObject({
     ditto: z
       .strictObject({
         /** Weight of its pull towards the round's model; 0 trains it apart from everybody. */
-        lambda: z.number().min(0).default(0.1),
+        lambda: z.number().min(0).default(0.5),
         /** Its steps in every round, and their rate. */
         steps: z.int().min(1).default(100),
         learning_rate: z.number().positive().default(0.01),

@@ -5,7 +5,7 @@ import { sha256 } from "@consilium/base/hash"
 import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
 import type { LogEntry } from "@consilium/federation/log"
 import { type Directory, openRoster } from "@consilium/federation/roster"
-import { MAX_VALUES, type Study } from "@consilium/federation/study"
+import { MAX_VALUES, type Study, updateLength } from "@consilium/federation/study"
 import { modelFileVersion } from "@consilium/learning/model-container"
 import { decodeModel, parameterHash } from "@consilium/learning/model-file"
 import {
@@ -50,9 +50,10 @@ export const readHistory = async (log: StudyLog): Promise<ModelHistory> => {
     fold = applyEntry(fold, entry)
     const { header, body } = entry
     const round = fold.view.rounds.at(-1)?.round ?? 0
+    const isUpdate = fold.figures.underWay === null
     if (header.type === RELEASED) releases.push(releaseView(entry))
-    if (header.type === "sum-opened" && log.study.quantisation.weights === "exact")
-      trainingRows.set(round, decode(f64Array(MAX_VALUES), body).at(-1) as number)
+    if (header.type === "sum-opened" && isUpdate && log.study.quantisation.weights === "exact")
+      trainingRows.set(round, decode(f64Array(MAX_VALUES), body)[updateLength(log.study) - 1] as number)
     if (message?.type === "candidate")
       files.set(round, { sha256: toHex(sha256(message.model)), bytes: message.model.length })
   }

@@ -12,7 +12,8 @@ import { isPrivate } from "@consilium/federation/privacy-plan"
 import type { Participant } from "@consilium/federation/roster"
 import { type Study, strategyName, studyDigest } from "@consilium/federation/study"
 import { subgroupTables } from "@consilium/federation/subgroup-figures"
-import type { PrivacyView, SubgroupView } from "../api/study-view.js"
+import { figuresIn } from "../api/figures-fold.js"
+import type { FiguresView, PrivacyView, SubgroupView } from "../api/study-view.js"
 import { applyEntry, startView } from "../api/view-fold.js"
 import { writeFileAtomic } from "../store/files.js"
 import type { RosterPeriod } from "./leader-machine.js"
@@ -52,6 +53,8 @@ export interface Outcome {
   }[]
   /** The last model by the groups of patients that the study declares. */
   readonly subgroups: readonly SubgroupView[]
+  /** What was counted of all facilities' patients together. */
+  readonly figures: Omit<FiguresView, "attempts">
   /** What the leader's log shows each facility to have spent; no epsilon where the study trains without noise. */
   readonly privacy: readonly PrivacyView[]
 }
@@ -174,6 +177,11 @@ export const outcomeOf = (
         const report = "finals" in state ? state.finals.get(id)?.subgroups : null
         return report ? [{ facility: facility.name, report }] : []
       }),
+    ),
+    figures: figuresIn(
+      study,
+      state.progress.figures,
+      (id) => members.get(toHex(id))?.facility.name ?? toHex(id),
     ),
     privacy,
   }
