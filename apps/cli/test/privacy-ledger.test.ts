@@ -137,7 +137,75 @@ describe("privacy ledger", () => {
       .replaceAll(/\b[0-9a-f]{64}\b/g, "H")
       .replaceAll(/\b[0-9a-f]{16}\b/g, "ID")
       .replace(/Written \d{4}-\d\d-\d\d \d\d:\d\d UTC/, "Written NOW")
-    expect(text).toMatchInlineSnapshot()
+    expect(text).toMatchInlineSnapshot(`
+      "# What clinic-1 has spent of its patients' privacy
+
+      Written NOW from the facility's own privacy ledger. Period: 2026-11-30 00:00 UTC to 2026-11-30 00:00 UTC. The report holds no patient's value.
+
+      ## Warnings
+
+      - Only 1 more round of the study study 2 fits: then this month's budget for patients' privacy is used up, and 8 are still planned.
+
+      ## Caps of this facility's policy
+
+      | cap | epsilon | delta |
+      |---|---|---|
+      | one study | 6 | 0.00001 |
+      | one calendar month (UTC), all studies | 6 | 0.00001 |
+      | all months, all studies | no cap |  |
+
+      ## The ledger as a whole
+
+      Checked: one unbroken chain of 3 entries, head \`H\`; certified by the other facilities up to entry 2 (\`H\`).
+
+      Since 2026-11 all studies together have spent epsilon 7.4388 at delta 0.00001, in 3 releases. An odometer reads this: it holds at every moment, also one chosen because of earlier results, and is dearer than the months for that.
+      The facility's policy sets no cap over all months.
+
+      ## By month
+
+      | month | spent (epsilon) | cap | delta | releases |
+      |---|---|---|---|---|
+      | 2026-11 | 4.7077 | 6 | 0.00001 | 3 |
+
+      ## By study
+
+      | study | id | state | spent (epsilon) | delta | cap |
+      |---|---|---|---|---|---|
+      | study 1 | H | over | 3.7617 | 0.00001 | 6 |
+      | study 2 | H | running | 2.8562 | 0.00001 | 6 |
+
+      ## What it was spent on
+
+      Each row is the cost of these releases alone; the parts do not add up to the whole.
+
+      | month | study | spent on | releases | steps | epsilon | delta |
+      |---|---|---|---|---|---|---|
+      | 2026-11 | study 1 | training | 2 | 8 | 3.7617 | 0.00001 |
+      | 2026-11 | study 2 | training | 1 | 4 | 2.8562 | 0.00001 |
+
+      ## New beginnings of the ledger
+
+      None: nobody has started it anew.
+
+      ## Every charge
+
+      | entry | when | month | study | study id | round | attempt | spent on | steps | mechanism | epsilon after it, in this study | delta | mark |
+      |---|---|---|---|---|---|---|---|---|---|---|---|---|
+      | 1 | 2026-11-30 00:00 UTC | 2026-11 | study 1 | ID | 1 | 1 | training | 4 | M1 | 2.8562 | 0.00001 | insecure-seed: protects nobody |
+      | 2 | 2026-11-30 00:00 UTC | 2026-11 | study 1 | ID | 2 | 1 | training | 4 | M1 | 3.7617 | 0.00001 | insecure-seed: protects nobody |
+      | 3 | 2026-11-30 00:00 UTC | 2026-11 | study 2 | ID | 1 | 1 | training | 4 | M1 | 2.8562 | 0.00001 | insecure-seed: protects nobody |
+
+      Each step of a charge is one release of its mechanism:
+
+      - M1: on a random sample that each joins with probability 0.3: discrete Gaussian noise on every entry of a vector (standard deviation 385.50000000000034, L2 sensitivity 257.0000000000002, in grid steps)
+
+      ## What the words mean
+
+      - Epsilon: how much more likely any result can become through one patient's data: at most e^epsilon times. Smaller protects better, and it only ever rises.
+      - Delta: the small probability with which that bound need not hold.
+      - Noise: random numbers added before anything leaves the facility, so that results look nearly the same with or without one patient.
+      "
+    `)
     const again = await consilium(...words)
     expect([again.code, again.stdout]).toEqual([2, ""])
     expect(again.stderr).toContain("cli/file-exists")

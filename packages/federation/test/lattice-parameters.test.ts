@@ -1,7 +1,7 @@
 import { ThresholdParameters } from "@consilium/lattice/threshold/threshold-parameters"
 import { describe, expect, it } from "vitest"
 import { Directory } from "../src/roster.js"
-import { defaultKeys, openingThreshold, type Study } from "../src/study.js"
+import { checkStudy, defaultKeys, openingThreshold, type Study } from "../src/study.js"
 import { checkSums } from "../src/study-tree.js"
 import { explainLattice, polynomialsOf, thresholdParameters } from "../src/sums/lattice-parameters.js"
 import { codeOf } from "./errors.js"
@@ -52,6 +52,37 @@ describe("parameters of a study's sums", () => {
     expect(polynomialsOf(4096)).toBe(1)
     expect(polynomialsOf(4097)).toBe(2)
     expect(defaultKeys(testStudy(5), 5)).toBeNull()
+  })
+
+  it("have at least the ring that a study asks for, and as small a one as its numbers need otherwise", () => {
+    const none = { degree: 0, modulusBits: 0, scaleBits: 0 }
+    const asked = (ring: Partial<typeof none>) => parametersFor(5, { ring: { ...none, ...ring } })
+    const own = parametersFor(5).literal
+    const bitsOf = ({ primes }: { readonly primes: readonly number[] }): number =>
+      primes.reduce((product, q) => product * BigInt(q), 1n).toString(2).length
+    expect(asked({}).id()).toEqual(parametersFor(5).id())
+    expect(asked({ degree: own.degree }).id()).toEqual(parametersFor(5).id())
+    expect(own.degree).toBeLessThan(8192)
+    expect(asked({ degree: 8192 }).literal.degree).toBe(8192)
+    const wide = asked({ degree: 8192, modulusBits: 190, scaleBits: own.deltaBits + 3 }).literal
+    expect(bitsOf(wide)).toBeGreaterThanOrEqual(189)
+    expect(wide.deltaBits).toBe(own.deltaBits + 3)
+    expect(explainLattice(studyFor(5, { ring: { ...none, degree: 8192 } }), 5)[0]).toContain(
+      "degree 8192 or more",
+    )
+  })
+
+  it("are refused where what is asked for is not safe, or where nothing is encrypted", () => {
+    const ring = { degree: 0, modulusBits: 0, scaleBits: 0 }
+    expect(() => checkSums(studyFor(5, { ring: { ...ring, modulusBits: 431 } }), 5)).toThrow(
+      "431 or more are asked for",
+    )
+    expect(() => checkStudy(testStudy(5, { protection: "shamir", ring }), 5)).toThrow(
+      "The study asks for a ring of its own, and shamir has none that can be chosen.",
+    )
+    expect(() => checkStudy(studyFor(5, { protection: "bfv", ring: { ...ring, scaleBits: 40 } }), 5)).toThrow(
+      "Values are scaled under ckks only.",
+    )
   })
 
   it("are refused in words where there are none", () => {

@@ -252,7 +252,13 @@ describe("warnings before a budget stops anything", () => {
       return book.news()
     })
     expect(told.map((lines) => lines.length)).toEqual([0, 0, 0, 0, 0, 3, 0])
-    expect(told.flat()).toMatchInlineSnapshot()
+    expect(told.flat()).toMatchInlineSnapshot(`
+      [
+        "The privacy budget for 2026-11, over all studies, is 85 % used: epsilon 6.43 of 7.54 (delta 0.00001).",
+        "The privacy budget for the study study-1 is 85 % used: epsilon 6.16 of 7.19 (delta 0.00001).",
+        "Only 2 more rounds of the study study-1 fit: then the study's budget for patients' privacy is used up, and 14 are still planned.",
+      ]
+    `)
     // all of them hold on, and are read wherever somebody looks
     expect(book.read().warnings.map(({ says }) => says)).toHaveLength(3)
   })

@@ -40,8 +40,9 @@ export interface DiscreteGaussianVectorDpEvent {
   readonly l2Sensitivity: number
 }
 /**
- * Discrete Laplace noise on one whole number: P(x) proportional to exp(-|x| / scale). Scale and sensitivity are in
- * steps of the grid; the sensitivity is whole.
+ * Discrete Laplace noise on one whole number, or on each entry of a vector of them: P(x) proportional to exp(-|x| / scale).
+ * Scale and L1 sensitivity are in steps of the grid; the sensitivity is whole. A vector costs no more than one number
+ * that moves as far (`l1ClippedSum` says why), so both are accounted alike.
  */
 export interface DiscreteLaplaceDpEvent {
   readonly type: "discrete-laplace"
@@ -249,7 +250,7 @@ export const discreteGaussianVectorEvent = (
   l2Sensitivity: number,
 ): DiscreteGaussianVectorDpEvent => checked({ type: "discrete-gaussian-vector", sigma, l2Sensitivity })
 
-/** Discrete Laplace noise on one whole number; scale and the whole sensitivity in grid steps. */
+/** Discrete Laplace noise on whole numbers; scale and the whole L1 sensitivity in grid steps. */
 export const discreteLaplaceEvent = (scale: number, sensitivity = 1): DiscreteLaplaceDpEvent =>
   checked({ type: "discrete-laplace", scale, sensitivity })
 

@@ -19,6 +19,7 @@ interface Running {
   readonly ended: Promise<number | null>
 }
 
+/** Milliseconds without another round; a busy machine is given time. */
 const PATIENCE = 120_000
 const GLANCE = 50
 
@@ -90,8 +91,11 @@ export class AuditedProcesses {
    * @throws {ConsiliumError} "cli/process-ended" if a process ends badly before that, it takes too long, or the audit is stopped
    */
   async until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-    const deadline = Date.now() + PATIENCE
+    let rounds = this.#rounds
+    let deadline = Date.now() + PATIENCE
     while (!(await holds())) {
+      if (this.#rounds > rounds) deadline = Date.now() + PATIENCE
+      rounds = this.#rounds
       if (this.#stop?.aborted)
         throw new ConsiliumError("cli/process-ended", "The audit was stopped.", { remedy: "Start it again." })
       const failed = [...this.#running].find(([, { child }]) => (child.exitCode ?? 0) !== 0)

@@ -1,4 +1,4 @@
-import { uniformBelow } from "@consilium/base/random"
+import { type RandomSource, uniformBelow, uniformUnit } from "@consilium/base/random"
 import { invertLinear, nearestError } from "@consilium/federation/attacks/inversion"
 import type { Study } from "@consilium/federation/study"
 import { startCursor } from "@consilium/learning/batches"
@@ -25,34 +25,48 @@ const nearest = (update: Float64Array, examples: Examples): number =>
   )
 
 /** The update of a batch before it is rounded: what a protocol without quantisation would send. */
-const exactUpdate = ({ training }: Study, examples: Examples, options: AuditOptions): Float64Array =>
-  trainLocally({
-    architecture: { kind: "logistic-regression", inputs: examples.columns },
-    parameters: new Float64Array(examples.columns + 1),
+const exactUpdate = (
+  { training }: Study,
+  examples: Examples,
+  parameters: Float64Array,
+  random: RandomSource,
+): Float64Array => {
+  const { steps, batchSize, learningRate } = training
+  const architecture = { kind: "logistic-regression", inputs: examples.columns } as const
+  const cursor = startCursor()
+  return trainLocally({
+    architecture,
+    parameters,
     examples,
-    steps: training.steps,
-    batchSize: training.batchSize,
-    learningRate: training.learningRate,
-    cursor: startCursor(),
-    random: options.random("inversion-batches"),
-  }).parameters
+    steps,
+    batchSize,
+    learningRate,
+    cursor,
+    random,
+  }).parameters.map((value, j) => value - (parameters[j] as number))
+}
+
+/** A model in the middle of its training: small weights of either sign. */
+const someModel = (columns: number, random: RandomSource): Float64Array =>
+  Float64Array.from({ length: columns + 1 }, () => 0.2 * (uniformUnit(random) - 0.5))
 
 const sectionOf = ({ names, examples, source }: HeartRows, options: AuditOptions): Section => {
   const random = options.random("inversion")
   const study = (steps: number, privacy: { epsilon: number; sampleRate: number } | null = null) =>
     attackedStudy({ features: names, steps, learningRate: 1, privacy }, random)
   const one = (): Examples => pick(examples, [uniformBelow(random, examples.rows)])
+  const model = (): Float64Array => someModel(examples.columns, random)
   const tries = <T>(attempt: () => T): readonly T[] => Array.from({ length: TRIES }, attempt)
 
   const [single, several, noisy] = [study(1), study(8), study(1, { epsilon: EPSILON, sampleRate: 1 })]
   const exact = tries(() => {
     const record = one()
-    return nearest(exactUpdate(single, record, options), record)
+    return nearest(exactUpdate(single, record, model(), random), record)
   })
   const sent = (of: Study) =>
     tries(() => {
       const record = one()
-      return nearest(trainedUpdate({ study: of, examples: record, random }), record)
+      return nearest(trainedUpdate({ study: of, examples: record, parameters: model(), random }), record)
     })
   const [rounded, afterSteps, withNoise] = [sent(single), sent(several), sent(noisy)]
   const batch = tries(() => {
@@ -61,7 +75,7 @@ const sectionOf = ({ names, examples, source }: HeartRows, options: AuditOptions
       Array.from({ length: 8 }, () => uniformBelow(random, examples.rows)),
     )
     return nearest(
-      exactUpdate({ ...single, training: { ...single.training, batchSize: 8 } }, rows, options),
+      exactUpdate({ ...single, training: { ...single.training, batchSize: 8 } }, rows, model(), random),
       rows,
     )
   })

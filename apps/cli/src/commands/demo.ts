@@ -392,6 +392,7 @@ export const demo = async (options: DemoArguments): Promise<void> => {
     metrics: withNames("global"),
     personalised: personalises(plan) ? withNames("personal") : null,
     subgroups: outcome.subgroups,
+    figures: outcome.figures,
     baselines: networks
       ? imageBaselines(study, sides, networks)
       : baselinesOf(plan.study, sides, plan.seed ?? 0),

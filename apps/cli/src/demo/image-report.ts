@@ -116,6 +116,10 @@ const line = (label: string, { accuracy, balancedAccuracy, auc }: Figures): stri
 const share = ({ normal, pneumonia }: Counts): string =>
   `${((100 * Math.max(normal, pneumonia)) / Math.max(1, normal + pneumonia)).toFixed(0)} %`
 
+const WIDTHS = [8, 11, 14, 18, 11]
+const dealtLine = (name: string, cells: readonly (string | number)[]): string =>
+  `  ${name.padEnd(14)}${cells.map((cell, i) => String(cell).padStart(WIDTHS[i] as number)).join("")}`
+
 /** Rounds that the text shows; JSON has them all. */
 const SHOWN_ROUNDS = 20
 
@@ -125,14 +129,13 @@ export const imageReportText = ({ partition, test, curve }: ImageReport): readon
   const shown = curve.filter((_, i) => (i + 1) % every === 0 || i === curve.length - 1)
   return [
     "",
-    "Who was dealt which images (Dirichlet 0.5, seed 42)   train    held out",
-    "                                     normal  pneumonia  the larger class   normal  pneumonia",
-    ...partition.map(
-      ({ name, train, heldOut }) =>
-        `  ${name.padEnd(34)} ${String(train.normal).padStart(6)} ${String(train.pneumonia).padStart(10)} ${share(train).padStart(17)} ${String(heldOut.normal).padStart(8)} ${String(heldOut.pneumonia).padStart(10)}`,
+    "Who was dealt which images (Dirichlet 0.5, seed 42)",
+    dealtLine("", ["normal", "pneumonia", "larger class", "held out: normal", "pneumonia"]),
+    ...partition.map(({ name, train, heldOut }) =>
+      dealtLine(name, [train.normal, train.pneumonia, share(train), heldOut.normal, heldOut.pneumonia]),
     ),
     "",
-    `On ${test.images} images that nobody was dealt   accuracy balanced AUC`,
+    `${`On ${test.images} images that nobody was dealt`.padEnd(37)}accuracy balanced AUC`,
     line("federated model", test.federated),
     line("all images in one place", test.pooled),
     line("each hospital by itself, mean", test.localOnly.mean),

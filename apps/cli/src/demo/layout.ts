@@ -83,6 +83,7 @@ const ownFileOf = (plan: DemoPlan, facilities: readonly string[], fogs: readonly
     learningRate: plan.learningRate,
     fineTuneSteps: plan.fineTuneSteps,
     epsilon: plan.epsilon,
+    evaluated: plan.study !== "synthetic-heart",
   })
 
 export interface DemoProcess {

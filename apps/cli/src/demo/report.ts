@@ -1,8 +1,9 @@
 import type { NoiseChoice } from "@consilium/federation/plan-privacy"
-import type { SubgroupView } from "@consilium/node/api/study-view"
+import type { FiguresView, SubgroupView } from "@consilium/node/api/study-view"
 import type { RoundOutcome } from "@consilium/node/roles/outcome"
 import { noiseWords } from "../commands/noise-words.js"
 import type { Baselines, Figures, Row } from "./baselines.js"
+import { figuresText } from "./figures-text.js"
 import { type ImageReport, imageReportText } from "./image-report.js"
 import type { Kill } from "./processes.js"
 import { subgroupText } from "./subgroup-text.js"
@@ -27,6 +28,8 @@ export interface DemoReport {
   readonly personalised: Row | null
   /** By groups of patients, as the facilities report them at the end; null figures are hidden, since the group is small. */
   readonly subgroups: readonly SubgroupView[]
+  /** What was counted of all facilities' patients together. */
+  readonly figures: Omit<FiguresView, "attempts">
   readonly baselines: Baselines
   /** Who has which images, and everybody's models on images that nobody was dealt; null where rows are no images. */
   readonly images: ImageReport | null
@@ -160,6 +163,7 @@ export const reportText = (report: DemoReport): string => {
     row('always "ill"', baselines.constant.positive.mean),
     "  (accuracy alone rewards a constant answer; read it beside balanced accuracy and AUC)",
     ...subgroupText(report.subgroups, SHOWN),
+    ...figuresText(report.figures),
     ...(report.images === null ? [] : imageReportText(report.images)),
     "",
     "What crossed the edges, per round",

@@ -48,6 +48,8 @@ export interface StudyPlan {
   readonly fineTuneSteps?: number | undefined
   /** Most that each facility may spend of its patients' privacy, in nats; null trains without noise. */
   readonly epsilon?: number | null
+  /** Whether the last model is evaluated on all held-out rows together. */
+  readonly evaluated?: boolean
 }
 
 /** The strategies by the names people know: some are averaging with something more at the facilities. */
@@ -130,6 +132,8 @@ export const studyOn = (subject: Subject, plan: StudyPlan): StudyFileInput => {
       learning_rate: TUNED[strategy].server,
     },
     reporting: { subgroups: subject.subgroups },
+    // few bins where each carries noise
+    evaluation: plan.evaluated === true ? { bins: epsilon === null ? 100 : 20 } : null,
     ...(epsilon === null
       ? equal
       : {

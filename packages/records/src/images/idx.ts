@@ -47,7 +47,7 @@ export const encodeIdx = ({ shape, values }: IdxFile): Uint8Array => {
   const view = new DataView(out.buffer)
   out[2] = UNSIGNED_BYTE
   out[3] = shape.length
-  shape.forEach((side, i) => view.setUint32(4 + 4 * i, side))
+  for (const [i, side] of shape.entries()) view.setUint32(4 + 4 * i, side)
   out.set(values, 4 + 4 * shape.length)
   return out
 }
