@@ -132,7 +132,7 @@ describe("[S25] the audit of the facility's process", () => {
     expect(leftBehind()).toBeLessThanOrEqual(before)
   })
 
-  it.each(BROKEN)("catches $name", { timeout: 300_000 }, async ({ patches, fails }) => {
+  it.each(BROKEN)("catches $name", async ({ patches, fails }) => {
     const folder = brokenBuild(patches)
     try {
       const section = await auditOf(programOf(folder))
@@ -142,7 +142,17 @@ describe("[S25] the audit of the facility's process", () => {
     }
   })
 
-  it("says so if the program is none that can run a study", { timeout: 300_000 }, async () => {
+  it("says so if there is no such program", async () => {
+    await expect(auditOf("nowhere/process.js")).rejects.toThrow(/nowhere.process\.js is not there/)
+  })
+
+  it("ends all its processes and leaves nothing behind when it is stopped", async () => {
+    const stopped = AbortSignal.timeout(3000)
+    await expect(auditFacilityProcess({ program: PROGRAM, stop: stopped })).rejects.toThrow("stopped")
+    expect(leftBehind()).toBeLessThanOrEqual(before)
+  })
+
+  it("says so if the program is none that can run a study", async () => {
     const folder = brokenBuild([
       { file: TRAINING, from: "export const trainPrivately", to: "export const trainsNot" },
     ])

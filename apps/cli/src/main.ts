@@ -11,6 +11,7 @@ import { keysCommands } from "./commands/keys-command.js"
 import { membersCommands } from "./commands/members-command.js"
 import { modelCommands } from "./commands/model-command.js"
 import { EndWith } from "./commands/printed.js"
+import { privacyAuditCommand } from "./commands/privacy-audit-command.js"
 import { privacyLedgerCommand } from "./commands/privacy-ledger-command.js"
 import { privacyPlanCommand } from "./commands/privacy-plan-command.js"
 import { statusCommands } from "./commands/status-command.js"
@@ -122,6 +123,7 @@ const privacyCommands = (program: Command): void => {
     .action(async (options) => (await import("./commands/privacy.js")).privacyCalibrate(options))
   privacyPlanCommand(privacy)
   privacyLedgerCommand(privacy)
+  privacyAuditCommand(privacy)
 }
 
 /** The whole command line, before it is given any words. */

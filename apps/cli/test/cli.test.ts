@@ -136,7 +136,7 @@ describe("the command line", () => {
     const { code, stdout, stderr } = await consilium("demo", ...args, "--format", "json")
     expect([code, stderr]).toEqual([0, expect.stringContaining("round 2 of 2 closed: 3 facilities")])
     const report = JSON.parse(stdout) as DemoReport
-    expect(report).toMatchObject({ processes: [], folder: run, audit: { verified: true, certifiedSums: 2 } })
+    expect(report).toMatchObject({ processes: [], folder: run, audit: { verified: true, certifiedSums: 3 } })
     expect(report.marks).toContain("in-process")
     expect((await readdir(run)).sort()).toEqual(
       expect.arrayContaining(["model.consilium", "outcome.json", "study.log"]),
@@ -201,7 +201,7 @@ describe("the command line", () => {
     expect(stderr).toContain("round 2 of 2 closed: 6 facilities")
     expect(code).toBe(0)
     const report = JSON.parse(stdout)
-    expect(report.audit).toMatchObject({ verified: true, certifiedSums: 2 })
+    expect(report.audit).toMatchObject({ verified: true, certifiedSums: 3 })
     expect(report.marks).toEqual(["insecure-seed", "synthetic-data", "exact-metrics"])
     expect([report.protection, report.budget]).toEqual(["ckks", { epsilon: 8, delta: 1e-5 }])
     expect(report.modelHash).toMatch(/^[0-9a-f]{64}$/)

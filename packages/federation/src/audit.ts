@@ -64,6 +64,8 @@ export interface Audit {
   readonly events: number
   readonly head: LogHead
   readonly certifiedRounds: number
+  /** Sums that were opened in all: of rounds, of statistics and of evaluations. */
+  readonly openedSums: number
   /** Parameter hash of the model that the log's opened sums lead to. */
   readonly model: Uint8Array
   /** Who is enrolled at the end of the log. */
@@ -216,6 +218,7 @@ export class LogAudit {
       events: this.#head.seq,
       head: this.#head,
       certifiedRounds: this.#certifiedRounds,
+      openedSums: this.#certifiedRounds + this.#figures.length,
       model: this.#model(),
       directory: this.#directory,
       cosigned: this.#cosigned,

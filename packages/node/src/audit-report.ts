@@ -8,6 +8,7 @@ export interface AuditReport {
   readonly events: number
   /** Sums that were opened, each over a certified list. */
   readonly certifiedRounds: number
+  readonly openedSums: number
   readonly logHead: string
   readonly modelHash: string
   /** Number of the roster at the end. */
@@ -34,6 +35,7 @@ export const reportOf = (study: Study, audit: Audit, bundle: Uint8Array | null):
   study: study.name,
   events: audit.events,
   certifiedRounds: audit.certifiedRounds,
+  openedSums: audit.openedSums,
   logHead: toHex(audit.head.hash),
   modelHash: toHex(audit.model),
   roster: audit.directory.roster.version,

@@ -111,7 +111,7 @@ describe("the lifetime of a privacy ledger", () => {
     expect(lifetime.epsilon).toBeGreaterThan(cost(3))
   })
 
-  it("refuses, in any month, what would go beyond the policy's cap, counting what others have set aside", async () => {
+  it("[S20] refuses, in any month, what would go beyond the policy's cap, counting what others have set aside", async () => {
     const book = new Book({ lifetime: { epsilon: 1.2 * cost(2), delta: 1e-5 } })
     book.charge(HEART)
     expect(await book.ledger.reserve(idOf(HEART), stepEvent(HEART), STEPS)).toBeNull()
@@ -138,7 +138,7 @@ describe("the lifetime of a privacy ledger", () => {
     expect(book.read().thisMonth).toMatchObject({ month: "2027-01", epsilon: 0 })
   })
 
-  it("counts as spent after a new beginning, in every month", async () => {
+  it("[S20] counts as spent after a new beginning, in every month", async () => {
     const lifetime = { epsilon: 50, delta: 1e-5 }
     const book = new Book({ lifetime })
     book.charge(HEART)

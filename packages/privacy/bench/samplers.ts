@@ -18,6 +18,7 @@ import { compileWasm, instantiateWasm } from "@consilium/privacy/platform"
 import { rational } from "@consilium/privacy/rational"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { skellam } from "@consilium/privacy/skellam"
+import { sumRelease } from "@consilium/privacy/sum-release"
 
 const asJson = process.argv.includes("--json")
 const report = (id: string, value: number, unit: string): void => {
@@ -73,6 +74,23 @@ rate("privacy.dp-sgd.noisy-clipped-rows", 64 * 50, (count) => {
     optimizer.noisyClippedSum(rows)
   }
 })
+
+// clipping alone, without noise: what it costs to bound a row and put it on the grid
+const flatRows = { noiseMultiplier: 1.1, maxGradNorm: 1, dimension }
+const layers = [
+  { size: 1600, maxNorm: 0.8 },
+  { size: 49, maxNorm: 0.6 },
+]
+const rule = { targetQuantile: 0.5, learningRate: 0.2, minimum: 0.01, maximum: 100 }
+for (const [name, release] of [
+  ["flat", sumRelease(flatRows)],
+  ["per-layer", sumRelease({ ...flatRows, clipping: { type: "per-layer", layers } })],
+  ["adaptive", sumRelease({ ...flatRows, clipping: { type: "adaptive", rule, countSigma: 5 } })],
+  ["l1", sumRelease({ ...flatRows, mechanism: "laplace" })],
+] as const)
+  rate(`privacy.clipping.${name}`, 64 * 50, (count) => {
+    for (let i = 0; i < count / 64; i++) release.sum(rows, 1)
+  })
 
 /**
  * Timing, after Reparaz, Balasch and Verbauwhede 2017 ("dude, is my code constant time?"): two classes of input are run in

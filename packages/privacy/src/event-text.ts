@@ -18,7 +18,7 @@ export const eventText = (event: DpEvent): string => {
     case "discrete-gaussian-vector":
       return `discrete Gaussian noise on every entry of a vector (standard deviation ${event.sigma}, L2 sensitivity ${event.l2Sensitivity}, in grid steps)`
     case "discrete-laplace":
-      return `discrete Laplace noise on one number (scale ${event.scale}, sensitivity ${event.sensitivity}, in grid steps)`
+      return `discrete Laplace noise on every number (scale ${event.scale}, L1 sensitivity ${event.sensitivity}, in grid steps)`
     case "randomized-response":
       return `randomised response over ${counted(event.buckets, "answer")} (a random one with probability ${event.probability})`
     case "poisson-sampled":

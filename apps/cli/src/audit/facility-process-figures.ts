@@ -1,4 +1,4 @@
-import { equalBytes, toHex } from "@consilium/base/bytes"
+import { equalBytes, fromHex, toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
 import { type Charge, ledgerEntryOf } from "@consilium/federation/charge"
 import { emptyLedger, ledgerHeadAfter } from "@consilium/federation/ledger-chain"
@@ -196,13 +196,17 @@ export const oneRunRow = (seen: Seen, included: readonly boolean[]): AuditRow =>
   }
 }
 
-const chargedEpsilon = (charges: readonly Charge[], delta: number): number =>
-  charges
+const chargedEpsilon = (charges: readonly Charge[], delta: number): number => {
+  // events that are alike are composed at once
+  const steps = new Map<string, number>()
+  for (const { event, steps: more } of charges) steps.set(toHex(event), (steps.get(toHex(event)) ?? 0) + more)
+  return [...steps]
     .reduce(
-      (spent, { event, steps }) => spent.compose(decode(dpEventCodec, event), steps),
+      (spent, [event, count]) => spent.compose(decode(dpEventCodec, fromHex(event)), count),
       new RdpAccountant(),
     )
     .getEpsilon(delta)
+}
 
 const wholeChain = (seen: Seen): boolean => {
   let { seq, hash } = emptyLedger(participantId(seen.name)) as { seq: number; hash: Uint8Array }

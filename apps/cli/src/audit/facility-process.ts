@@ -1,6 +1,6 @@
-import { mkdtemp, rm } from "node:fs/promises"
+import { access, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { ConsiliumError } from "@consilium/base/errors"
@@ -60,7 +60,7 @@ const planOf = (
     role,
     name,
     config: configs.get(name) as string,
-    program: role === "facility" ? facilityBin : program,
+    program: resolve(role === "facility" ? facilityBin : program),
   })
   return [
     process("authority", "authority"),
@@ -174,9 +174,17 @@ const auditIn = async (folder: string, options: FacilityAudit): Promise<Section>
  * read, against the charges in the facilities' privacy ledgers.
  *
  * Error: says of a sound build that something does not hold at most 14 times in a million audits
- * @throws {ConsiliumError} "cli/process-ended" if the study does not run as planned
+ * @throws {ConsiliumError} "cli/usage" if there is no such program; "cli/process-ended" if the study does not run as planned
  */
 export const auditFacilityProcess = async (options: FacilityAudit = {}): Promise<Section> => {
+  const { facilityBin } = options
+  if (facilityBin !== undefined)
+    await access(facilityBin).catch((cause) => {
+      throw new ConsiliumError("cli/usage", `${resolve(facilityBin)} is not there.`, {
+        remedy: "Name the built program of an installation, apps/cli/dist/process.js.",
+        cause,
+      })
+    })
   const folder = await mkdtemp(join(tmpdir(), "consilium-audit-"))
   try {
     return await auditIn(folder, options)

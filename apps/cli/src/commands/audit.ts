@@ -31,7 +31,7 @@ export const auditVerify = async (options: {
       ? await auditFolder(config, { study, heads })
       : await auditFile(file, { authority, heads })
   print(format, { verified: true, ...audit }, [
-    `The log holds: ${audit.events} events of the study ${audit.study}, ${audit.certifiedRounds} sums opened, each over a certified list.`,
+    `The log holds: ${audit.events} events of the study ${audit.study}, ${audit.openedSums} sums opened, each over a certified list.`,
     compared(audit),
     audit.ended ? "It goes on to the end of the study." : "It ends before the study does.",
     ...(audit.stopped === null

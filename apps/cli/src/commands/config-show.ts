@@ -1,4 +1,5 @@
-import { type ConfigKind, type ConfigSource, effectiveConfig } from "@consilium/node/config/effective"
+import { type ConfigSource, effectiveConfig } from "@consilium/node/config/effective"
+import type { ConfigKind } from "@consilium/node/config/kinds"
 import { columns, type Format, print } from "./printed.js"
 
 const SOURCES: Readonly<Record<ConfigSource, string>> = {

@@ -268,12 +268,12 @@ const auditOf = (
     readonly logHead: string
     readonly modelHash: string
     readonly events: number
-    readonly certifiedRounds: number
+    readonly openedSums: number
   },
 ): DemoReport["audit"] => ({
   verified: audit.logHead === outcome.logHead && audit.modelHash === outcome.modelHash,
   events: audit.events,
-  certifiedSums: audit.certifiedRounds,
+  certifiedSums: audit.openedSums,
 })
 
 /** Lays something out in a run's folder; if that fails and nobody asked for the folder, it goes. */

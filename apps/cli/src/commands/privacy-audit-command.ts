@@ -24,11 +24,15 @@ export const privacyAuditCommand = (privacy: Command): void => {
       whole(0),
     )
     .option("--trials <n>", "how many times attacks that need many tries are tried", whole(200), 400)
+    .option(
+      "--process [file]",
+      "audit the program that facilities run instead: this one, or another build's process.js",
+    )
     .addOption(format())
     .addHelpText(
       "after",
-      "\nExample:\n  consilium privacy audit --data heart-data\n\n" +
-        "It ends with 1 if a bound does not hold. Of audits of a sound build, about one in fifty does so by chance; run it again.",
+      "\nExamples:\n  consilium privacy audit --data heart-data\n  consilium privacy audit --process\n\n" +
+        "It ends with 1 if a bound does not hold.",
     )
     .action(async (options) => (await import("./privacy-audit.js")).privacyAudit(options))
 }

@@ -29,7 +29,7 @@ const until = (words: readonly string[]): Until | null => {
 
 const EXAMPLE = "\nExample:\n  consilium study"
 
-/** `consilium study plan`, `start`, `list`, `status`, `wait`, `stop` and `compare`. */
+/** `consilium study plan`, `start`, `list`, `status`, `figures`, `wait`, `stop` and `compare`. */
 export const studyCommands = (program: Command): void => {
   const study = program.command("study").description("plan, start, follow, stop and compare studies")
   const plan = study
@@ -102,6 +102,11 @@ export const studyCommands = (program: Command): void => {
     .addOption(format())
     .addHelpText("after", `${EXAMPLE} status --leader http://127.0.0.1:8001 --study heart`)
     .action(async (options) => (await import("./study.js")).studyStatus(options))
+  toLeader(study, "figures", "statistics and evaluations of all patients together, as far as they are opened")
+    .option("--study <name>", "its name, or the beginning of its id, if there are several")
+    .addOption(format())
+    .addHelpText("after", `${EXAMPLE} figures --leader http://127.0.0.1:8001 --study heart`)
+    .action(async (options) => (await import("./study.js")).studyFigures(options))
   const wait = toLeader(
     study,
     "wait",

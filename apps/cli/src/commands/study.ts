@@ -1,10 +1,12 @@
 import { readFile } from "node:fs/promises"
 import { ConsiliumError } from "@consilium/base/errors"
 import { utf8 } from "@consilium/base/platform"
+import { attemptName } from "@consilium/federation/purpose"
 import { startedSchema } from "@consilium/node/api/schemas"
 import type { StudyView } from "@consilium/node/api/study-view"
 import { privacyConfigSchema, privacyTerms } from "@consilium/node/config/privacy-config"
 import { readConfig } from "@consilium/node/config/yaml-file"
+import { evaluationText, figuresText } from "../demo/figures-text.js"
 import { columns, type Format, print } from "./printed.js"
 import { type Call, callLeader, type Leader } from "./study-api.js"
 import { allStudies, studyNamed, viewOf } from "./study-named.js"
@@ -63,9 +65,11 @@ export const studyList = async (options: Asking): Promise<void> => {
   )
 }
 
-const underWay = ({ state, rounds, keys }: StudyView): string => {
+const underWay = ({ state, rounds, keys, figures }: StudyView): string => {
   if (state !== "running") return "nothing"
   const ceremony = keys?.ceremonies.find(({ endedAt }) => endedAt === null)
+  const counting = figures.attempts.find(({ endedAt }) => endedAt === null)
+  if (counting !== undefined && ceremony === undefined) return `${attemptName(counting)}, ${counting.phase}`
   return ceremony === undefined
     ? `round ${rounds.at(-1)?.round}, ${rounds.at(-1)?.phase}`
     : `new keys before round ${ceremony.round}, ${ceremony.phase}`
@@ -97,5 +101,17 @@ export const studyStatus = async (options: Asking & { readonly study?: string })
             figure(auc),
           ]),
         )),
+    ...evaluationText(view.figures.evaluations),
+  ])
+}
+
+/** What was counted of all facilities' patients together. */
+export const studyFigures = async (options: Asking & { readonly study?: string }): Promise<void> => {
+  const found = await studyNamed(options, options.study)
+  const { name, id, figures } = await viewOf(options, found.id)
+  const lines = figuresText(figures)
+  print(options.format, { study: { name, id }, ...figures }, [
+    `The study ${name} (${id})`,
+    ...(lines.length === 0 ? ["has opened no statistics and no evaluations."] : lines),
   ])
 }

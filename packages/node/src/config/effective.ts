@@ -4,25 +4,12 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { Directory } from "@consilium/federation/roster"
 import { isKeyed, type Study } from "@consilium/federation/study"
 import { parseDocument } from "yaml"
-import type { z } from "zod"
 import { keyScheme } from "../api/key-scheme.js"
 import { studyOfFileToPlan } from "../plan/planned-study.js"
+import { CONFIG_KINDS, CONFIG_SCHEMAS, type ConfigKind } from "./kinds.js"
 import { type PrivacyTerms, privacyConfigSchema, privacyTerms, withPrivacyTerms } from "./privacy-config.js"
-import { authorityFileSchema, facilityFileSchema, fogFileSchema, leaderFileSchema } from "./role-files.js"
 import { studyFileSchema } from "./study-file.js"
 import { parseConfig, readConfig } from "./yaml-file.js"
-
-/** Configuration files by what they configure. */
-const SCHEMAS = {
-  study: studyFileSchema,
-  facility: facilityFileSchema,
-  fog: fogFileSchema,
-  leader: leaderFileSchema,
-  authority: authorityFileSchema,
-  privacy_config: privacyConfigSchema,
-} as const satisfies Readonly<Record<string, z.ZodType>>
-export type ConfigKind = keyof typeof SCHEMAS
-export const CONFIG_KINDS = Object.keys(SCHEMAS) as readonly ConfigKind[]
 
 /**
  * Where a value comes from: the file, the default, a privacy_config.yaml that was given as well, the environment, or the
@@ -184,7 +171,7 @@ const ofRole = (
   text: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Pick<EffectiveConfig, "values" | "notes"> => {
-  const parsed: unknown = parseConfig(SCHEMAS[kind], path, text)
+  const parsed: unknown = parseConfig(CONFIG_SCHEMAS[kind], path, text)
   const values = leavesOf(parsed).map(
     ([key, value]): EffectiveValue => ({ key, value, source: isSaid(raw ?? {}, key) ? "file" : "default" }),
   )
