@@ -18,7 +18,9 @@ type Column = keyof (typeof PATIENTS)[number]
 const recordsFile = (run: StudyRun, facility: string): string => {
   const known = run.layout.facilities.get(facility)
   if (known === undefined) throw new Error(`${facility} is no facility of this run.`)
-  return join(dirname(known.configPath), known.file.records.file)
+  const { records } = known.file
+  if (!("file" in records)) throw new Error(`The records of ${facility} are no table.`)
+  return join(dirname(known.configPath), records.file)
 }
 
 /** Writes the patients into a facility's records, in place of its first rows. */

@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from "node:fs"
+import { cpSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { ledgerReadingSchema } from "@consilium/node/ledger-reading"
@@ -22,6 +22,17 @@ const ledger = async () => {
   const { code, stdout, stderr } = await cli("privacy", "ledger", "--format", "json")
   if (code !== 0) throw new Error(stderr)
   return ledgerReadingSchema.parse(JSON.parse(stdout))
+}
+/** The whole ledger as it is exported. */
+const report = async (name: string) => {
+  const out = join(run.folder, name)
+  const { code, stderr } = await cli("privacy", "ledger", "export", "--out", out)
+  if (code !== 0) throw new Error(stderr)
+  return JSON.parse(readFileSync(out, "utf8")) as {
+    readonly running: boolean
+    readonly chain: { readonly head: string }
+    readonly entries: readonly { readonly seq: number; readonly hash: string }[]
+  }
 }
 const gone = async (): Promise<void> => {
   run.kill(VICTIM)
@@ -78,6 +89,9 @@ describe("a facility's privacy ledger in real processes", () => {
     }
     const stopped = await cli("privacy", "ledger")
     expect(stopped.stdout).toContain(`The privacy ledger of ${VICTIM}, which does not run.\n`)
+    const whole = await report("stopped.json")
+    expect(whole).toMatchObject({ running: false, chain: { isWhole: true, entries } })
+    expect(whole.entries.map(({ seq }) => seq)).toEqual(Array.from({ length: entries }, (_, i) => i + 1))
     run.start(VICTIM)
     await compared()
     await run.until(async () => (await ledger()).head.seq > entries, "it goes on")
@@ -87,6 +101,16 @@ describe("a facility's privacy ledger in real processes", () => {
     expect(running.studies[0]?.room?.rounds).toBeGreaterThan(0)
     const doctor = await cli("doctor", "--format", "json")
     expect(doctor.stdout).toContain("The privacy ledger is one chain of")
+    // what it says while it runs begins with what it said before
+    const later = await report("running.json")
+    expect(later).toMatchObject({ running: true, chain: { isWhole: true } })
+    expect(later.entries.slice(0, entries)).toEqual(whole.entries)
+    expect(later.entries.at(-1)?.hash).toBe(later.chain.head)
+    expect(running.lifetime.updates).toBe(running.head.seq)
+    expect(running.studies[0]?.forecast?.roundsPerDay).toBeGreaterThan(0)
+    expect((await cli("status")).stdout).toMatch(
+      /Privacy spent: epsilon \d+\.\d\d of \d+\.\d\d in \d{4}-\d\d, /,
+    )
   })
 
   it("[S21] spends nothing from an older folder, says so everywhere, and the others go on", {

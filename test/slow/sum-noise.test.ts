@@ -43,7 +43,14 @@ const laidOut = async (): Promise<StudyRun> => {
 
 const ledgerOf = async (run: StudyRun, name: string) => {
   const config = join(run.folder, name, "local/facility.yaml")
-  const { code, stdout, stderr } = await consilium("privacy", "ledger", "--format", "json", "--config", config)
+  const { code, stdout, stderr } = await consilium(
+    "privacy",
+    "ledger",
+    "--format",
+    "json",
+    "--config",
+    config,
+  )
   if (code !== 0) throw new Error(stderr)
   return ledgerReadingSchema.parse(JSON.parse(stdout))
 }

@@ -99,6 +99,8 @@ describe("the command line", () => {
     `)
     expect(await refused("--privacy", "0")).toContain("is no budget")
     expect(await refused("--privacy", "8", "--fine-tune", "5")).toContain("Fine-tuning adds no noise")
+    expect(await refused("--privacy", "8", "--strategy", "ditto")).toContain("Personal models add no noise")
+    expect(await refused("--fine-tune", "5", "--strategy", "ditto")).toContain("a model of its own already")
     expect(await refused("--study", "heart")).toMatchInlineSnapshot(`
       "exit 2
       cli/usage: The heart study needs the folder of the four processed UCI files.

@@ -246,6 +246,11 @@ describe("privacy ledger", () => {
     expect(report.chain.head).toBe(entries[2]?.hash)
     // the form of a file follows its name
     await write("csv")
+    await consilium(
+      ...["privacy", "ledger", "export", "--config", config, "--form", "csv"],
+      ...["--out", join(folder, "no-name")],
+    )
+    expect(await readFile(join(folder, "no-name"), "utf8")).toBe(await readFile(out("csv"), "utf8"))
     const lines = (await readFile(out("csv"), "utf8")).split("\r\n")
     expect(lines).toHaveLength(5)
     expect(lines[0]).toBe(
@@ -264,8 +269,8 @@ describe("privacy ledger", () => {
     const at = ["--out", join(folder, "x.md")] as const
     for (const words of [
       here,
-      [...here, ...at, "--format", "text"],
-      ["privacy", "ledger", "--config", config, "--format", "csv"],
+      [...here, ...at, "--form", "text"],
+      ["privacy", "ledger", "--config", config, "--form", "csv"],
     ])
       expect((await consilium(...words)).code).toBe(2)
     const nowhere = await consilium(...here, "--out", join(folder, "no", "such", "folder.md"))

@@ -93,6 +93,29 @@ describe("study plan", () => {
     expect(privacy.noise).toMatchObject({ from: "calibrated", floor: 0.5 })
   })
 
+  it("[S26] says where noise on the sum is, for how many facilities it is made, and what it rests on", async () => {
+    const path = await changedFile("sum.yaml", (text) =>
+      text
+        .replace(
+          "privacy: null",
+          "privacy: {epsilon: 2, noise: sum, sample_rate: 1, patients: 100, most_patients: 300}",
+        )
+        .replace("weights: exact", "weights: equal")
+        .replace(/fine_tune_steps: \d+/, "fine_tune_steps: 0")
+        .replace(/fraction_bits: \d+/, "fraction_bits: 10")
+        .replace(/^( +)steps: 100$/m, "$1steps: 1"),
+    )
+    const { code, stdout, stderr } = await plan("--file", path, "--no-time")
+    expect([code, stderr]).toEqual([0, ""])
+    expect(stdout).toContain("local work      1 step over all patients")
+    expect(stdout).toContain("the shares of 2 (3 in the smallest cohort, less 1 colluding) are all of it")
+    expect(stdout).toContain("each patient's gradient, one step a round, at norm 1")
+    expect(stdout).toContain("no more than 1 of a sum's facilities work together")
+    const { privacy } = JSON.parse((await plan("--file", path, "--no-time", "--format", "json")).stdout)
+    expect(privacy.onSum).toMatchObject({ unit: "patient", smallest: 3, colluders: 1, hiding: 2 })
+    expect(privacy.afterRound[14]).toBeLessThanOrEqual(2)
+  })
+
   it("ends as the error's class says where the study could not start", async () => {
     const wrong = async (name: string, change: (text: string) => string): Promise<string> => {
       const { code, stdout, stderr } = await plan("--file", await changedFile(name, change), "--no-time")

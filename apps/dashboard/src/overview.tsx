@@ -58,8 +58,10 @@ const featureList = (features: readonly string[]): string => {
 const Model = ({ model }: Pick<StudyView, "model">) => (
   <>
     <p>
-      {capital(model.kind.replaceAll("-", " "))} on {plural(model.features.length, "measured value")} of each
-      patient
+      {capital(model.kind.replaceAll("-", " "))} on{" "}
+      {model.features.length === 0
+        ? "images"
+        : `${plural(model.features.length, "measured value")} of each patient`}
     </p>
     <p className="exact">
       {plural(model.parameters, "parameter")}

@@ -72,6 +72,8 @@ export interface StudyPlan {
     /** Rows of a step; null where patients are drawn at a rate. */
     readonly batchSize: number | null
     readonly fineTuneSteps: number
+    /** Steps of a round on each facility's own model; 0 without any. */
+    readonly personalSteps: number
     /** Times that the leader asks and waits for answers, in each round. */
     readonly exchanges: number
     /** Key ceremonies, unless the roster changes or keys grow too old. */
@@ -293,6 +295,7 @@ export const planStudy = (
       localSteps: training.steps,
       batchSize: isPrivate(study) && !isWholeUpdate(study) ? null : training.batchSize,
       fineTuneSteps: training.fineTuneSteps,
+      personalSteps: training.ditto?.steps ?? 0,
       exchanges: exchangesOf(study),
       ceremonies: isKeyed(study) && study.keys !== null ? Math.ceil(study.rounds / study.keys.openings) : 0,
     },

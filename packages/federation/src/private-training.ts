@@ -45,8 +45,9 @@ export const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Arra
 
 /**
  * A facility's part of a round by DP-SGD: `training.steps` steps, each over a Poisson sample of the patients, with every
- * patient's gradient clipped, the clipped sum on the whole-number grid, exact discrete Gaussian noise on it, and the
- * expected batch size as divisor. A step whose sample is empty takes its noise alone.
+ * patient's gradient clipped, the clipped sum on the whole-number grid, exact discrete noise on it, and the expected batch
+ * size as divisor. A step whose sample is empty takes its noise alone. The study says how gradients are clipped and which
+ * noise it is; where the clip norm adapts, it goes on from round to round, as a function of what the steps released.
  *
  * A proximal term is added to the noisy sum's mean, never to a patient's gradient. It is a function of the round's global
  * model, which is public, and of the parameters so far, which are that model moved by noisy sums that are charged: it

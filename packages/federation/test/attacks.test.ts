@@ -11,7 +11,7 @@ import { attackAuc } from "@consilium/privacy/audit/auc"
 import { describe, expect, it } from "vitest"
 import { canaryScores, tossCoins, withCanaries } from "../src/attacks/canaries.js"
 import { invertDense, invertLinear, nearestError, worstError } from "../src/attacks/inversion.js"
-import { alignments, familiarity, likelihoodRatio } from "../src/attacks/membership.js"
+import { alignments, familiarity } from "../src/attacks/membership.js"
 import { asIntegers, learnKinds, likeness } from "../src/attacks/message-bytes.js"
 import type { Protection } from "../src/study.js"
 import { runStudy } from "./harness.js"
@@ -101,14 +101,6 @@ describe("membership", () => {
     const [member, other] = alignments(update, new Float64Array(3), examples)
     expect(member).toBeCloseTo(Math.hypot(...slope), 12)
     expect(other).toBeLessThan(member as number)
-  })
-
-  it("the likelihood ratio is the difference of two squared distances", () => {
-    const [remains, contribution, deviation] = [[1, -2, 0.5], [0.5, 1, 0], 0.7]
-    const squared = (shift: readonly number[]) =>
-      remains.reduce((sum, value, j) => sum + (value - (shift[j] as number)) ** 2, 0)
-    const expected = (squared([0, 0, 0]) - squared(contribution)) / (2 * deviation ** 2)
-    expect(likelihoodRatio(remains, contribution, deviation)).toBeCloseTo(expected, 12)
   })
 })
 

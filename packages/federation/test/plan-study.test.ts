@@ -59,6 +59,7 @@ describe("the plan of a study", () => {
       localSteps: 6,
       batchSize: 3,
       fineTuneSteps: 0,
+      personalSteps: 0,
       exchanges: 6,
       ceremonies: 0,
     })

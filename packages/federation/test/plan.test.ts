@@ -102,6 +102,32 @@ describe.each(["plain", "shamir", "masked", "ckks", "bfv"] as const)(
   },
 )
 
+describe("a planned round with control variates", () => {
+  it.each(["shamir", "ckks"] as const)(
+    "announces the common one beside the model, and protects no more: %s",
+    (protection) => {
+      const plain = planOf(calm(shape(protection)))
+      const corrected = calm(shape(protection, { study: { training: { correction: "scaffold" } } }))
+      const planned = planOf(corrected)
+      const round = attempts(corrected, "update")[ROUND - 1] as Outcome["said"]
+      expect(planned.largest.bytes).toBe(
+        Math.max(
+          ...round.filter(({ message }) => message.type !== "finish").map(({ message }) => bodyOf(message)),
+        ),
+      )
+      expect(planned.leader.out - plain.leader.out).toBeGreaterThan(0)
+      expect(planned.facilities.map(({ up }) => up)).toEqual(plain.facilities.map(({ up }) => up))
+      const said = Object.values(sizesOf(round, "leader")).reduce((sum, bytes) => sum + bytes, 0)
+      const shares = round.filter(
+        ({ by, to, message }) => by !== "clinic-1" && to === "clinic-1" && message.type === "share",
+      )
+      expect(planned.facilities.find(({ name }) => name === "clinic-1")?.down).toBe(
+        said + shares.reduce((sum, { message }) => sum + bodyOf(message), 0),
+      )
+    },
+  )
+})
+
 describe("a planned key ceremony", () => {
   it.each(["ckks", "bfv"] as const)("crosses the edges as a real one does, to the byte: %s", (protection) => {
     const outcome = calm(shape(protection))

@@ -1,6 +1,7 @@
 import { toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
-import { insecureSeededSecret } from "@consilium/base/testing"
+import { insecureSeededRandom, insecureSeededSecret } from "@consilium/base/testing"
+import type { Correction } from "@consilium/learning/correction"
 import type { Examples } from "@consilium/learning/data"
 import { gradient } from "@consilium/learning/logistic"
 import { describe, expect, it } from "vitest"
@@ -8,6 +9,8 @@ import type { FacilityEffect } from "../src/facility-state.js"
 import { afterCounted, type LocalState, startLocalState } from "../src/local-state.js"
 import { messageCodec } from "../src/messages.js"
 import { initialModel, modelParameters } from "../src/model.js"
+import { epsilonAfter, type PrivateStudy } from "../src/privacy-plan.js"
+import { trainPrivately } from "../src/private-training.js"
 import { baseHash, decodeBase, encodeBase } from "../src/round-base.js"
 import { PROTECTIONS, type Study, strategyName, trainingDigest, valueCount } from "../src/study.js"
 import { trainRound } from "../src/training.js"
@@ -333,6 +336,33 @@ describe("control variates and differential privacy", () => {
       expect(after.control).toEqual(local.control)
       expect(after.personal).toBeNull()
     }
+  })
+
+  it("correct every noisy step by what is known already: sums, noise and cost are as without", () => {
+    const study = privateStudy() as PrivateStudy
+    const own = Float64Array.of(0.3, 0, -0.2, 0.1)
+    const common = Float64Array.of(0.1, 0.2, -0.1, 0)
+    const steps = (correction: Correction | null, count: number, of = study) =>
+      trainPrivately({
+        study: { ...of, training: { ...of.training, steps: count } },
+        parameters: initialModel(study),
+        correction,
+        examples: tableOf("clinic-2"),
+        patients: Array.from({ length: 30 }, (_, row) => row),
+        random: insecureSeededRandom(1, "noise"),
+      })
+    // from one model one step draws the same patients and the same noise
+    const [plain, corrected] = [steps(null, 1), steps({ own, common }, 1)]
+    const shifted = plain.parameters.map((w, j) => w - 0.5 * ((common[j] as number) - (own[j] as number)))
+    expect(largest(corrected.parameters, shifted)).toBeLessThan(1e-15)
+    expect(corrected.event).toEqual(plain.event)
+    // where nobody is drawn every further step is noise and correction alone
+    const nobody = privateStudy({ privacy: somePrivacy({ sampleRate: 1e-9 }) }) as PrivateStudy
+    const [quiet, pulled] = [steps(null, 4, nobody), steps({ own, common }, 4, nobody)]
+    const far = quiet.parameters.map((w, j) => w - 4 * 0.5 * ((common[j] as number) - (own[j] as number)))
+    for (const [j, value] of pulled.parameters.entries())
+      expect(Math.abs(value / (far[j] as number) - 1)).toBeLessThan(1e-9)
+    expect(epsilonAfter(study, 3)).toBe(epsilonAfter(testStudy(4, withPrivacy()) as PrivateStudy, 3))
   })
 
   it("[S28] are the same for two tables that lead to the same integers", () => {

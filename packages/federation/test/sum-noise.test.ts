@@ -15,6 +15,7 @@ import {
   sumSensitivity,
   withNoiseShare,
 } from "../src/sum-noise.js"
+import { sumNoiseWords } from "../src/sum-words.js"
 import { trainRound } from "../src/training.js"
 import { codeOf, textOf } from "./errors.js"
 import { type StudyChanges, testStudy, toyRecords } from "./members.js"
@@ -316,4 +317,12 @@ describe("a study whose noise on the sum cannot hold is refused", () => {
     ])
       expect(refusal("patient", { privacy })).toContain("round/bad-study")
   })
+})
+
+it("a model card says where the noise is and what it rests on", () => {
+  expect(sumNoiseWords(sumStudy("patient"))).toMatchInlineSnapshot(
+    `"Noise is on each round's opened sum, once (multiplier 2), and each patient's gradient is clipped to 1: every facility adds a share, and what is promised holds while at most 1 of a sum's facilities work together. Each facility may spend epsilon 8 at delta 0.00001 in this study; what each has spent so far stands below."`,
+  )
+  expect(sumNoiseWords(sumStudy("facility"))).toContain("each facility's whole update is clipped to 1")
+  expect(sumNoiseWords(testStudy())).toBeNull()
 })

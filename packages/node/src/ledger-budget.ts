@@ -30,15 +30,3 @@ export const filterAfter = (budget: Budget, spent: readonly Spent[]): PrivacyFil
   for (const { event, steps } of addedUp(spent)) filter = filter && requestEvent(filter, event, steps)
   return filter
 }
-
-/** How many more updates of some steps each fit, up to `most`. */
-export const roomIn = (filter: PrivacyFilter, event: DpEvent, steps: number, most: number): number => {
-  let fits = 0
-  let above = most + 1
-  while (above - fits > 1) {
-    const middle = (fits + above) >>> 1
-    if (requestEvent(filter, event, middle * steps) === null) above = middle
-    else fits = middle
-  }
-  return fits
-}

@@ -4,8 +4,8 @@ import type { Charge } from "@consilium/federation/charge"
 import type { Budget, Refusal } from "@consilium/federation/policy"
 import { dpEventCodec } from "@consilium/privacy/event-codec"
 import type { DpEvent } from "@consilium/privacy/events"
-import { filterEpsilon, type PrivacyFilter } from "@consilium/privacy/filter"
-import { filterAfter, roomIn, type Spent } from "./ledger-budget.js"
+import { filterEpsilon } from "@consilium/privacy/filter"
+import { filterAfter, type Spent } from "./ledger-budget.js"
 import {
   type LifetimeReading,
   lifetimeCapReading,
@@ -164,12 +164,6 @@ export class LedgerMonths {
     return lifetimeReading([...this.#entries.values()], this.#dated(), lifetime, delta)
   }
 
-  /** How many more updates of a kind fit into a month, up to `most`. */
-  room(month: string, event: DpEvent, steps: number, most: number): number {
-    const filter = this.#monthFilter(month)
-    return filter === null ? 0 : roomIn(filter, event, steps, most)
-  }
-
   /** Whether more updates, of several studies, fit into a month. */
   fits(month: string, more: readonly Updates[]): boolean {
     if (this.#beginnings.has(month)) return more.every(({ updates }) => updates === 0)
@@ -182,10 +176,6 @@ export class LedgerMonths {
     if (lifetime === null) return true
     if (this.#beginnings.size > 0) return more.every(({ updates }) => updates === 0)
     return filterAfter(lifetime, [...this.#entries.values(), ...more.map(spentBy)]) !== null
-  }
-
-  #monthFilter(month: string): PrivacyFilter | null {
-    return this.#beginnings.has(month) ? null : filterAfter(this.#caps.month, this.#of(month))
   }
 
   #of(month: string): readonly Entry[] {

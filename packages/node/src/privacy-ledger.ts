@@ -259,11 +259,6 @@ export class PrivacyLedger {
     return [...this.#beginnings.values()].sort((a, b) => a.entry.place.seq - b.entry.place.seq)
   }
 
-  /** How many more updates of a kind fit into this month, up to `most`. */
-  room(event: DpEvent, steps: number, most: number): number {
-    return this.#months.room(monthAt(this.#now()), event, steps, most)
-  }
-
   /** Whether more updates, of several studies, fit into this month, or into all months. */
   fits(cap: "month" | "lifetime", more: readonly Updates[]): boolean {
     return cap === "month" ? this.#months.fits(monthAt(this.#now()), more) : this.#months.fitsLifetime(more)

@@ -79,35 +79,46 @@ const announced = (round: number) => {
   return { spec, model: modelFile(STUDY, parameters, round - 1), members: null }
 }
 
+/** The machine of the facility, from what was saved of it. */
+const machineOf = (
+  sealed: SealedFiles,
+  ledger: PrivacyLedger,
+  snapshot: Uint8Array | null,
+): FacilityMachine =>
+  new FacilityMachine(
+    {
+      study: STUDY,
+      directory,
+      me,
+      keys: keysFor(me.name),
+      suite: nodeSuite,
+      policy: testPolicy({ privacy: { study: BUDGET, month: BUDGET } }),
+      authorityKey,
+    },
+    records,
+    new RoundSecrets(sealed, STUDY, me.name),
+    ledger,
+    signed(rosterOf(STUDY, 4, 2), STUDY),
+    snapshot,
+  )
+
 /** The facility as it comes back from what it saved. */
 const start = async (name: string, probe?: RunnerOptions["probe"]) => {
   const stores = await openSegmentStores(join(folder, name, "studies"))
   const sealed = await SealedFiles.open(join(folder, name, "sealed"), key)
   const ledger = new PrivacyLedger({ facility: me.id, cap: BUDGET, now: () => NOW })
   const store = await stores.study(studyDigest(STUDY))
+  let machine: FacilityMachine | null = null
   const runner = await StudyRunner.open({
     study: studyDigest(STUDY),
     me,
     keys: keysFor(me.name),
     store,
     box: await openJournalBox(sealed, studyDigest(STUDY)),
-    machine: (snapshot) =>
-      new FacilityMachine(
-        {
-          study: STUDY,
-          directory,
-          me,
-          keys: keysFor(me.name),
-          suite: nodeSuite,
-          policy: testPolicy({ privacy: { study: BUDGET, month: BUDGET } }),
-          authorityKey,
-        },
-        records,
-        new RoundSecrets(sealed, STUDY, me.name),
-        ledger,
-        signed(rosterOf(STUDY, 4, 2), STUDY),
-        snapshot,
-      ),
+    machine: (snapshot) => {
+      machine = machineOf(sealed, ledger, snapshot)
+      return machine
+    },
     now: () => NOW,
     narrate: () => undefined,
     probe,
@@ -126,8 +137,13 @@ const start = async (name: string, probe?: RunnerOptions["probe"]) => {
     runner
       .mailbox(fog)
       .held.map(({ body }) => decode(messageCodec, body))
-      .flatMap((message) => (message.type === "update" ? [message.submission.parts] : []))
-  return { runner, hear, updates, close: () => stores.close() }
+      .flatMap((message) => (message.type === "update" ? [message.submission.submission.direct] : []))
+  const restored = () => {
+    const saved = (machine as FacilityMachine | null)?.snapshot() ?? null
+    if (saved === null) throw new Error("A facility between rounds has a snapshot.")
+    return { saved, again: machineOf(sealed, ledger, saved).snapshot() }
+  }
+  return { runner, hear, updates, restored, close: () => stores.close() }
 }
 const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
@@ -138,10 +154,10 @@ const voided = (round: number): Message => ({
   reason: "too few",
 })
 
-/** What a facility sends in all rounds; it ends after every round, or at some moments of saving, as told. */
-const sentOver = async (name: string, ends: "never" | "each-round" | "while-saving") => {
+/** What a facility sends in its rounds; it ends after every round, or at some moments of saving, as told. */
+const sentOver = async (name: string, ends: "never" | "each-round" | "while-saving", from = 1) => {
   let at = await start(name)
-  for (let round = 1; round <= ROUNDS; round++) {
+  for (let round = from; round <= ROUNDS; round++) {
     if (ends === "while-saving") {
       at.runner.stop()
       await at.close()
@@ -156,7 +172,7 @@ const sentOver = async (name: string, ends: "never" | "each-round" | "while-savi
       await at.close()
       at = await start(name)
     } else await at.hear({ type: "announce", ...announced(round) })
-    await until(() => at.updates().length === round)
+    await until(() => at.updates().length === round + 1 - from)
     await at.hear(voided(round))
     if (ends === "each-round") {
       at.runner.stop()
@@ -165,6 +181,8 @@ const sentOver = async (name: string, ends: "never" | "each-round" | "while-savi
     }
   }
   const sent = at.updates()
+  const { saved, again } = at.restored()
+  expect(again).toEqual(saved)
   at.runner.stop()
   await at.close()
   return sent
@@ -175,4 +193,7 @@ it("a facility that ends and begins again between rounds, or in the midst of one
   expect(straight).toHaveLength(ROUNDS)
   expect(await sentOver("each-round", "each-round")).toEqual(straight)
   expect(await sentOver("while-saving", "while-saving")).toEqual(straight)
+  // without what it carries from the first round, the second is another one
+  const [second] = await sentOver("second-alone", "never", 2)
+  expect(second).not.toEqual(straight[1])
 })

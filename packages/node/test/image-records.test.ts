@@ -1,14 +1,16 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { crc32, deflateSync } from "node:zlib"
 import { ConsiliumError } from "@consilium/base/errors"
-import type { Study } from "@consilium/federation/study"
+import { parameterCount, type Study } from "@consilium/federation/study"
 import type { StudyNetwork } from "@consilium/federation/study-model"
 import { encodeIdx } from "@consilium/records/images/idx"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { type FacilityFileInput, facilityFileSchema } from "../src/config/role-files.js"
+import { studyFileSchema, studyOf } from "../src/config/study-file.js"
 import { type StudyModelFile, studyModelOf, studyModelSchema } from "../src/config/study-model.js"
+import { parseConfig } from "../src/config/yaml-file.js"
 import { profileFacility } from "../src/data-profile.js"
 import { prepare, type RawRecords, readRecords } from "../src/local-records.js"
 
@@ -222,5 +224,50 @@ describe("model in study.yaml", () => {
     expect(studyModelSchema.safeParse({ kind: "network", layers: "cnn-huge" }).success).toBe(false)
     expect(studyModelSchema.safeParse({ kind: "network", layers: [{ kind: "lstm" }] }).success).toBe(false)
     expect(studyModelSchema.safeParse({ kind: "logistic-regression", features: [] }).success).toBe(false)
+  })
+})
+
+describe("the files on the page about images", () => {
+  /** Indented blocks of the page that begin so, without their indent. */
+  const blocks = async (beginning: string): Promise<readonly string[]> => {
+    const page = await readFile(
+      new URL("../../../docs/how-to/train-a-network-on-images.md", import.meta.url),
+      "utf8",
+    )
+    return page
+      .split(/\n\n(?=\S)|\n\n(?= {4}\S)/)
+      .filter((text) => text.startsWith(`    ${beginning}`))
+      .map((text) => text.replace(/^ {4}/gm, ""))
+  }
+  const study = async (...parts: readonly string[]) =>
+    studyOf(
+      parseConfig(
+        studyFileSchema,
+        "page",
+        [
+          "name: page",
+          `nonce: "${"ab".repeat(32)}"`,
+          "server: {}",
+          "rounds: 5",
+          "participants: [{ name: leader, role: leader }, { name: a, role: facility, parent: leader }, { name: b, role: facility, parent: leader }, { name: c, role: facility, parent: leader }, { name: d, role: facility, parent: leader }]",
+          ...parts,
+        ].join("\n"),
+      ),
+    )
+
+  it("are a study and the records of two facilities as they are read", async () => {
+    const [rules = ""] = await blocks("model:")
+    const plain = await study(rules)
+    expect(parameterCount(plain)).toBe(1649)
+    const [privacy = ""] = await blocks("privacy:")
+    const noisy = await study(rules.replace("largest_weight: 4096", "weights: equal"), privacy)
+    expect(noisy.privacy?.noiseMultiplier).toBeGreaterThan(0.5)
+    const [layers = ""] = await blocks("layers:")
+    const spelled = await study(rules.replace(/\n {2}layers: cnn-small/, `\n${layers.replace(/^/gm, "  ")}`))
+    expect(parameterCount(spelled)).toBe(8 * 26 + 8 * 14 * 14 + 1)
+    const formats = (await blocks("records:")).map(
+      (text) => parseConfig(facilityFileSchema, "page", text).records.format,
+    )
+    expect(formats).toEqual(["idx", "png-folder"])
   })
 })

@@ -228,7 +228,9 @@ describe("what still fits, and until when", () => {
     const book = new Book(caps)
     for (const study of [HEART, LUNG, HEART, LUNG]) book.charge(study)
     const { forecast } = book.read().thisMonth
-    const fits = book.ledger.room(stepEvent(HEART), STEPS, 20)
+    const fits = Array.from({ length: 20 }, (_, i) => i + 1).filter((updates) =>
+      book.ledger.fits("month", [{ event: stepEvent(HEART), steps: STEPS, updates }]),
+    ).length
     expect(forecast).toMatchObject({ rounds: fits, by: "cap" })
     // one of two studies has a round each hour
     expect(forecast.reachedAt).toBe(new Date(book.now + (fits + 1) * HOUR).toISOString())

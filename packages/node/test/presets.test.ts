@@ -119,7 +119,14 @@ describe("privacy in configuration files", () => {
     expect(policy.privacy).toEqual({
       study: { epsilon: 8, delta: 1e-5 },
       month: { epsilon: 16, delta: 1e-5 },
+      lifetime: null,
     })
+    const capped = { ...parse(written), policy: { privacy: { lifetime: { epsilon: 60, delta: 1e-6 } } } }
+    expect(policyOf(facilityFileSchema.parse(capped)).privacy.lifetime).toEqual({ epsilon: 60, delta: 1e-6 })
+    for (const lifetime of [{ epsilon: 60 }, { epsilon: 0, delta: 1e-6 }, { epsilon: 1, delta: 1 }])
+      expect(facilityFileSchema.safeParse({ ...capped, policy: { privacy: { lifetime } } }).success).toBe(
+        false,
+      )
     const study = studyFileText({
       name: "file",
       nonce: "00".repeat(32),

@@ -107,6 +107,16 @@ describe("what a card says of the strategy", () => {
       "fedavgm",
       /joined by fedavgm with the rate 1 and the momentum 0\.9\.$/m,
     ],
+    [
+      { training: { correction: "scaffold" } },
+      "scaffold",
+      /joined by scaffold .* Control variates \(SCAFFOLD\) corrected the drift/,
+    ],
+    [
+      { training: { ditto: { lambda: 0.5, steps: 7, learningRate: 0.02 } } },
+      "ditto",
+      /joined by ditto .* a model of its own in 7 steps a round at the rate 0\.02, .* weight 0\.5 \(Ditto\); those never left\.$/m,
+    ],
     [{}, "fedavg", /joined by fedavg with the rate 1\.$/m],
   ] as const)("%j", async (changes, strategy, sentence) => {
     const card = await cardOf(run(changes), 2)
@@ -148,11 +158,21 @@ describe("study.yaml", () => {
       { feature: "sex", cuts: [], names: ["female", "male"] },
       { feature: "age", cuts: [50, 65], names: [] },
     ])
-    expect(study({})).toMatchObject({ training: { proximalMu: 0 }, reporting: { subgroups: [] } })
+    expect(study({})).toMatchObject({
+      training: { proximalMu: 0, correction: "none", ditto: null },
+      reporting: { subgroups: [] },
+    })
+    expect(study({ training: { correction: "scaffold", ditto: { lambda: 0.2 } } }).training).toMatchObject({
+      correction: "scaffold",
+      ditto: { lambda: 0.2, steps: 100, learningRate: 0.01 },
+    })
   })
 
   it.each([
     { training: { proximal_mu: -1 } },
+    { training: { correction: "drift" } },
+    { training: { ditto: { lambda: -1 } } },
+    { training: { ditto: { steps: 0 } } },
     { server: { strategy: "fedprox" } },
     { reporting: { subgroups: [{ feature: "age", cuts: [1, 2, 3, 4, 5, 6, 7, 8] }] } },
     { reporting: { groups: [] } },

@@ -73,7 +73,7 @@ describe("clipping in L1", () => {
 it("a row that rounding in the scaling carries over the bound is shrunk until it is not", () => {
   // the floating-point sum of 1,500 thirds is too small by 2e-14 of itself, so the row comes out that much too long: every entry
   // then lies just above a half instead of just below, and rounds up
-  const row = Float64Array.from({ length: 1510 }, (_, i) => (i < 10 ? 3 : 1))
+  const row = Float64Array.from({ length: 1510 }, (_, i) => (i < 10 ? 300 : 100))
   const grid = { maxNorm: (10 * 10.5 + 1500 * 3.5) * (1 - 1e-14), dimension: 1510, step: 1 }
   expect(l1GridSensitivity(grid)).toBe(10 * 11 + 1500 * 4 - 1)
   expect(l1([...l1ClippedSum([row], grid)])).toBe(10 * 10 + 1500 * 3)

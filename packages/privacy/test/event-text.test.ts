@@ -41,9 +41,9 @@ describe("what an event did, in words", () => {
     expect(events.map(eventText).join("\n")).toMatchInlineSnapshot(`
       "Gaussian noise (standard deviation 1.25 times the sensitivity)
       Laplace noise (scale 0.5 times the sensitivity)
-      discrete Gaussian noise on one number (standard deviation 7.5, sensitivity 3 grid steps)
-      on a random sample that each joins with probability 0.0125: discrete Gaussian noise on every entry of a vector (standard deviation 724.0625, L2 sensitivity 482.7 grid steps)
-      discrete Laplace noise on one number (scale 2, sensitivity 1 grid steps)
+      discrete Gaussian noise on one number (standard deviation 7.5, sensitivity 3, in grid steps)
+      on a random sample that each joins with probability 0.0125: discrete Gaussian noise on every entry of a vector (standard deviation 724.0625, L2 sensitivity 482.7, in grid steps)
+      discrete Laplace noise on every number (scale 2, L1 sensitivity 1, in grid steps)
       randomised response over 1 answer (a random one with probability 0.75)
       on 32 of 303 drawn without replacement: Laplace noise (scale 2 times the sensitivity)
       Gaussian noise (standard deviation 1 times the sensitivity); then Laplace noise (scale 3 times the sensitivity)

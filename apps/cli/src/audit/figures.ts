@@ -39,12 +39,17 @@ const aucText = ({ auc, interval }: AttackAuc): string =>
   `AUC ${auc.toFixed(3)} [${interval.low.toFixed(3)}, ${interval.high.toFixed(3)}]`
 
 /** That an attack works: its whole interval lies above. */
-export const attackWorks = (row: Told, found: AttackAuc, least: number): AuditRow => ({
+export const attackWorks = (
+  row: Told,
+  found: AttackAuc,
+  least: number,
+  confidence = CONFIDENCE,
+): AuditRow => ({
   ...row,
   value: aucText(found),
   bound: `>= ${short(least)}`,
   holds: found.interval.low >= least,
-  confidence: CONFIDENCE,
+  confidence,
 })
 
 /** That an attack is no better than a coin, nor worse: its interval holds 1/2 and is narrow enough to say so. */

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
-import { permutation, type RandomSource } from "@consilium/base/random"
+import type { RandomSource } from "@consilium/base/random"
 import type { Examples } from "@consilium/learning/data"
 import { HEART_FILES, loadHeartCentre } from "@consilium/records/heart"
 import { loadHeartCsv } from "@consilium/records/heart-csv"
@@ -56,19 +56,6 @@ export const pick = ({ columns, features, labels }: Examples, rows: ArrayLike<nu
   return {
     ...out,
     labels: Uint8Array.from({ length: rows.length }, (_, i) => labels[rows[i] as number] as number),
-  }
-}
-
-/** Rows that train, and as many that do not, drawn anew. */
-export const drawSides = (
-  examples: Examples,
-  members: number,
-  random: RandomSource,
-): { readonly members: Examples; readonly others: Examples } => {
-  const order = permutation(random, examples.rows)
-  return {
-    members: pick(examples, order.subarray(0, members)),
-    others: pick(examples, order.subarray(members, 2 * members)),
   }
 }
 

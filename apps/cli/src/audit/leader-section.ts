@@ -89,11 +89,13 @@ const protectionRows = async (
         },
         looks,
         0.9,
+        ALARM_CONFIDENCE,
       ),
       attackWorks(
         { id: "leader/plain/learned", what: `without protection, ${who} learning from examples` },
         learned,
         0.9,
+        ALARM_CONFIDENCE,
       ),
       {
         id: "leader/plain/inversion",

@@ -9,6 +9,9 @@ const wholeNumber =
     return value
   }
 
+const PUBLISHED_SEEDS = [42, 43, 44, 45, 46]
+const seeds = (text: string): number[] => text.split(",").map(wholeNumber(0, Number.MAX_SAFE_INTEGER))
+
 /** `consilium bench`: the project against its peers, on the user's own machine. */
 export const benchCommands = (program: Command): void => {
   const bench = program.command("bench").description("measure on this machine, beside the project's peers")
@@ -38,6 +41,33 @@ export const benchCommands = (program: Command): void => {
     )
     .addHelpText("after", "\nExample:\n  consilium bench sums --values 1000000 --facilities 10 --format json")
     .action(async (options) => (await import("./bench.js")).benchSums(options))
+  bench
+    .command("fed-heart")
+    .description("the published benchmark on the heart data: every strategy, beside the published figures")
+    .requiredOption("--data <folder>", "folder of the four processed UCI files")
+    .option("--seeds <list>", "seeds, such as 42,43; bars are about 42 to 46", seeds, PUBLISHED_SEEDS)
+    .addOption(
+      new Option("--format <form>", "text, or one JSON value on stdout")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText("after", "\nExample:\n  consilium bench fed-heart --data heart-uci")
+    .action(async (options) => (await import("./bench-heart.js")).benchHeart(options))
+  bench
+    .command("privacy-utility")
+    .description(
+      "what privacy budgets leave of a model on the heart data: local noise against one noise on the sum",
+    )
+    .requiredOption("--data <folder>", "folder of the four processed UCI files")
+    .option("--seeds <n>", "seeds 1 to n", wholeNumber(2, 1000), 20)
+    .option("--plot <file.svg>", "draw the curves into this file")
+    .addOption(
+      new Option("--format <form>", "text, or one JSON value on stdout")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText("after", "\nExample:\n  consilium bench privacy-utility --data heart-uci --plot utility.svg")
+    .action(async (options) => (await import("./bench-utility.js")).benchUtility(options))
   bench
     .command("scale")
     .description("whole federations in one process: how a round's work grows with the number of facilities")

@@ -43,7 +43,7 @@ export const modelShow = async (options: Picked): Promise<void> => {
     `The model of round ${model.round} of the study ${study.name}${model.released ? ", in use" : ""}`,
     `  hash        ${model.hash}`,
     `  closed at   ${model.closedAt}`,
-    `  kind        ${model.kind}, ${model.parameters} parameters, ${model.features.length} features`,
+    `  kind        ${model.kind}, ${model.parameters} parameters, ${model.features.length === 0 ? "on pixels" : `${model.features.length} features`}`,
     `  facilities  ${model.facilities.join(", ")}`,
     `  marks       ${marks.length === 0 ? "none" : marks.join(", ")}`,
     ...(metrics.facilities.length === 0

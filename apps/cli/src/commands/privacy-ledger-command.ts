@@ -1,5 +1,6 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import { Argument, type Command, Option } from "commander"
+import { format } from "./printed.js"
 
 /** `consilium privacy ledger`, `privacy ledger reset` and `privacy ledger export`. */
 export const privacyLedgerCommand = (privacy: Command): void => {
@@ -19,10 +20,11 @@ export const privacyLedgerCommand = (privacy: Command): void => {
     .option("--force", "export: write over a file that is there", false)
     .addOption(
       new Option(
-        "--format <form>",
-        "text, or one JSON value on stdout; export: md, csv or json, the form of the file (default: as its name ends, or md)",
-      ).choices(["text", "json", "md", "csv"]),
+        "--form <form>",
+        "export: of the file; Markdown to read, CSV or JSON for machines (default: as its name ends, or md)",
+      ).choices(["md", "csv", "json"]),
     )
+    .addOption(format())
     .addHelpText(
       "after",
       "\nExamples:\n  consilium privacy ledger --config study/north/local/facility.yaml\n" +
@@ -30,19 +32,17 @@ export const privacyLedgerCommand = (privacy: Command): void => {
         '  consilium privacy ledger reset --config study/north/local/facility.yaml --by "A. Okafor" --reason "the disk is lost"\n\n' +
         "After a reset the whole budget of the month counts as spent, and that of the lifetime if the policy has one.",
     )
-    .action(async (action, { config, by, reason, out, force, format: form }) => {
+    .action(async (action, { config, by, reason, out, force, form, format: printed }) => {
       const commands = await import("./privacy-ledger.js")
       if (action === "export") {
         if (out === undefined) throw new ConsiliumError("cli/usage", "An export needs --out.")
-        if (form === "text")
-          throw new ConsiliumError("cli/usage", "The form of an export is md, csv or json.")
-        return commands.exportLedger({ config, out, form: form ?? null, force })
+        return commands.exportLedger({ config, out, form: form ?? null, force }, printed)
       }
-      if (form === "md" || form === "csv")
-        throw new ConsiliumError("cli/usage", `The form ${form} is of an export only.`)
-      if (action === undefined) return commands.privacyLedger(config, form ?? "text")
+      if (out !== undefined || force || form !== undefined)
+        throw new ConsiliumError("cli/usage", "--out, --force and --form are of an export only.")
+      if (action === undefined) return commands.privacyLedger(config, printed)
       if (by === undefined || reason === undefined)
         throw new ConsiliumError("cli/usage", "A reset needs --by and --reason.")
-      return commands.resetLedger(config, { by, reason }, form ?? "text")
+      return commands.resetLedger(config, { by, reason }, printed)
     })
 }

@@ -38,7 +38,10 @@ export interface ExportOptions {
 }
 
 /** Writes a facility's whole ledger into a file for those who answer for data protection. */
-export const exportLedger = async ({ config, out, form, force }: ExportOptions): Promise<void> => {
+export const exportLedger = async (
+  { config, out, form, force }: ExportOptions,
+  format: Format,
+): Promise<void> => {
   const report = await privacyLedgerReport(config)
   const chosen = form ?? formOf(out)
   const bytes = ledgerReport(report, chosen)
@@ -46,7 +49,7 @@ export const exportLedger = async ({ config, out, form, force }: ExportOptions):
   const { facility, problem } = report.reading
   const { length } = report.entries
   print(
-    form === "json" ? "json" : "text",
+    format,
     { facility, file: out, form: chosen, entries: length, bytes: bytes.length, isWhole: problem === null },
     [
       `Written to ${out}: the privacy ledger of ${facility} with its ${length} ${length === 1 ? "entry" : "entries"}, for this user only.`,

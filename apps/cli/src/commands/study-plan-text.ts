@@ -67,7 +67,7 @@ const roundsText = ({ rounds, privacy }: StudyPlan): readonly string[] => [
   "",
   "Rounds",
   `  planned         ${rounds.planned}, at most ${counted(rounds.attempts, "attempt", "attempts")} each`,
-  `  local work      ${counted(rounds.localSteps, "step", "steps")}${rounds.batchSize === null ? (privacy?.onSum ? " over all patients" : ", patients drawn at random") : ` of ${counted(rounds.batchSize, "row", "rows")}`}${rounds.fineTuneSteps === 0 ? "" : `; ${rounds.fineTuneSteps} more at the end, on each facility's own copy`}`,
+  `  local work      ${counted(rounds.localSteps, "step", "steps")}${rounds.batchSize === null ? (privacy?.onSum ? " over all patients" : ", patients drawn at random") : ` of ${counted(rounds.batchSize, "row", "rows")}`}${rounds.personalSteps === 0 ? "" : `, and ${rounds.personalSteps} on each facility's own model`}${rounds.fineTuneSteps === 0 ? "" : `; ${rounds.fineTuneSteps} more at the end, on each facility's own copy`}`,
   `  exchanges       the leader asks and waits ${rounds.exchanges} times in each`,
   ...(rounds.ceremonies === 0
     ? []

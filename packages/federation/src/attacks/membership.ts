@@ -40,17 +40,3 @@ export const alignments = (
     return norm === 0 ? 0 : -dot(update, slope) / norm
   })
 }
-
-/**
- * The log of how much likelier an update is with a contribution in it than without, for somebody who knows all the rest
- * of it and the noise: no attack on an update with Gaussian noise is better.
- *
- * Math:   (<r, c> - |c|^2 / 2) / sigma^2, r what remains of the update without the known rest, c the contribution
- * Units:  nats; deviation of the noise on each coordinate, in units of the update
- * Source: Neyman and Pearson 1933; Ye et al. 2022, arXiv:2111.09679
- */
-export const likelihoodRatio = (
-  remains: ArrayLike<number>,
-  contribution: ArrayLike<number>,
-  deviation: number,
-): number => (dot(remains, contribution) - dot(contribution, contribution) / 2) / (deviation * deviation)

@@ -1,8 +1,8 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
-import { type DistributedGaussian, distributedEvent } from "@consilium/privacy/distributed"
+import { type DistributedGaussian, distributedEvent, distributedRho } from "@consilium/privacy/distributed"
 import { noiseBound, noiseShare } from "@consilium/privacy/distributed-noise"
-import type { DpEvent } from "@consilium/privacy/events"
+import { type DpEvent, nonPrivateEvent } from "@consilium/privacy/events"
 import type { FiguresPurpose } from "../purpose.js"
 import type { Study } from "../study.js"
 
@@ -55,7 +55,11 @@ const sharesOf = (study: Noisy, purpose: FiguresPurpose, dimension: number): Dis
 export const figuresEvent = (
   study: Noisy & Pick<Study, "statistics" | "evaluation" | "model">,
   purpose: FiguresPurpose,
-): DpEvent => distributedEvent(sharesOf(study, purpose, figuresLength(study, purpose)))
+): DpEvent => {
+  const shares = sharesOf(study, purpose, figuresLength(study, purpose))
+  // a search for the least noise begins with none
+  return distributedRho(shares) < Number.POSITIVE_INFINITY ? distributedEvent(shares) : nonPrivateEvent
+}
 
 /**
  * Standard deviation of the noise on an opened sum of so many facilities, in its units; 0 without privacy.

@@ -39,7 +39,8 @@ const valuesOf = (schema: JsonSchema): string => {
   if (choices !== undefined) return [...new Set(choices.map(valuesOf))].join(", or ")
   if (schema.const !== undefined) return word(schema.const)
   if (schema.enum !== undefined) return schema.enum.map(word).join(", ")
-  const type = Array.isArray(schema.type) ? schema.type.join(" or ") : (schema.type ?? "any value")
+  const { type: types = "any value" } = schema
+  const type = typeof types === "string" ? types : types.join(" or ")
   if (type === "array")
     return schema.prefixItems === undefined
       ? `list of ${schema.items === undefined ? "values" : valuesOf(schema.items)}`
@@ -65,19 +66,23 @@ const listsOf = (schema: JsonSchema): readonly JsonSchema[] =>
     one.items === undefined ? [] : [one.items],
   )
 
+/** What a key is if it is left out. Groups without a value of their own are made of what is below them. */
+const said = (value: unknown, required: boolean): string | null => {
+  if (value === undefined) return required ? null : "by the study's other numbers"
+  return JSON.stringify(value) === "{}" ? "what is below" : word(value)
+}
+
 const keysUnder = (schema: JsonSchema, prefix: string): readonly ConfigKey[] =>
   groupsOf(schema).flatMap(({ properties = {}, required = [] }) =>
     Object.entries(properties).flatMap(([name, part]) => {
       const key = prefix === "" ? name : `${prefix}.${name}`
       const otherwise =
-        part.default !== undefined ? word(part.default) : required.includes(name) ? null : "what follows"
+        part.default === undefined && part.anyOf !== undefined && !required.includes(name)
+          ? "what is below"
+          : said(part.default, required.includes(name))
       const inner = keysUnder(part, key)
       const items = listsOf(part).flatMap((item) => keysUnder(item, `${key}[]`))
-      const own = {
-        key,
-        values: valuesOf(part),
-        otherwise: inner.length > 0 && otherwise?.startsWith("`{") ? "what follows" : otherwise,
-      }
+      const own = { key, values: valuesOf(part), otherwise }
       return [own, ...inner, ...items]
     }),
   )

@@ -1,7 +1,7 @@
 import { toHex } from "@consilium/base/bytes"
 import { clippingWords, mechanismWords } from "@consilium/federation/step-words"
 import { type Study, strategyName } from "@consilium/federation/study"
-import { noiseOnSumOf } from "@consilium/federation/sum-noise"
+import { sumNoiseWords } from "@consilium/federation/sum-words"
 import type { MetricsView, StudyView } from "../api/study-view.js"
 import { type ModelHistory, type ModelPick, modelListOf, pickModel } from "./model-log.js"
 import type { ModelCard, ModelEntry } from "./model-schemas.js"
@@ -34,15 +34,6 @@ const subgroupsOf = (view: StudyView, round: number, lastRound: number): ModelCa
       feature,
       groups: groups.map(({ group, facilities, all }) => ({ group, facilities: [...facilities], all })),
     }))
-
-/** What a study whose noise is on its sums promises, and what that rests on; null where it is not. */
-const sumNoiseSays = (study: Study): string | null => {
-  const onSum = noiseOnSumOf(study)
-  if (onSum === null || study.privacy === null) return null
-  const { unit, clipNorm, colluders } = onSum
-  const clipped = unit === "patient" ? "each patient's gradient" : "each facility's whole update"
-  return `Noise is on each round's opened sum, once (multiplier ${study.privacy.noiseMultiplier}), and ${clipped} is clipped to ${clipNorm}: every facility adds a share, and what is promised holds while at most ${colluders} of a sum's facilities work together. Each facility may spend epsilon ${study.privacy.epsilon} at delta ${study.privacy.delta} in this study; what each has spent so far stands below.`
-}
 
 const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 
@@ -167,7 +158,7 @@ export const modelCardOf = (
       says:
         study.privacy === null
           ? "Differential privacy is off."
-          : (sumNoiseSays(study) ??
+          : (sumNoiseWords(study) ??
             `Each facility adds ${mechanismWords(study.privacy)} noise to every step (multiplier ${study.privacy.noiseMultiplier}), clips ${clippingWords(study.privacy)}, and may spend epsilon ${study.privacy.epsilon} at delta ${study.privacy.delta} in this study; what each has spent so far stands below.`),
     },
     metrics: {

@@ -75,7 +75,7 @@ const rehearsed = (study: Study, facilities: number): Study => {
     nonce: systemRandom.bytes(32),
     rounds: 2,
     attempts: 1,
-    training: { ...study.training, steps: 1, fineTuneSteps: 0 },
+    training: { ...study.training, steps: 1, fineTuneSteps: 0, ditto: null },
     cohort: defaultCohort(facilities),
     reporting: { subgroups: [] },
     deadlines: { collect: PATIENCE_MS, answer: PATIENCE_MS },
@@ -117,7 +117,7 @@ const secondsPerStep = (study: Study): number => {
       ...study.privacy,
       mostPatients: Math.max(study.privacy.mostPatients, ROWS),
     }
-    const work = { ...study, privacy, training: { ...study.training, steps } }
+    const work = { ...study, privacy, training: { ...study.training, steps, ditto: null } }
     const secret = new SecretKey(systemRandom.bytes(32))
     const began = performance.now()
     trainRound({
@@ -158,7 +158,8 @@ export const estimateTime = async (
   const few = fewOf(study, facilities)
   const short = rehearsed(study, few)
   const step = secondsPerStep(study)
-  const training = step * study.training.steps
+  // steps of a personal model take as long as those of the common one
+  const training = step * (study.training.steps + (study.training.ditto?.steps ?? 0))
   const records = recordsOf(study)
   const places = placesOf(setting, few)
   let rounds: readonly { readonly seconds: number }[]
