@@ -10,7 +10,9 @@ const OF_STATE = [
   /^facility\/\w+-\w+\/(result:|log:|new-record|act|send:(submit|update|signature))/,
   /^leader\/\w+-\w+\/(log:sum-opened|send:(announce|candidate|closed))/,
 ]
-const MOST = 40
+const MOST = 30
+/** A round's end: what it left is written down, and the next start reads it. */
+const OF_RECORDS = /^facility\/\w+-\w+\/(new-record|checkpoint|log:round-closed)/
 
 const open: ChaosStudy[] = []
 const study = async (strategy: DemoStrategy): Promise<ChaosStudy> => {
@@ -43,14 +45,16 @@ describe("what a strategy remembers survives SIGKILL", () => {
       const points = [...new Set(undisturbed.seen)].filter((point) => !IS_CHANCE.test(point)).sort()
       const wanted = points.filter((point) => OF_STATE.some((pattern) => pattern.test(point)))
       expect(wanted.length).toBeGreaterThan(20)
-      const ended = await (await study(strategy)).killedAt(
-        wanted.filter((_, i) => i % Math.ceil(wanted.length / MOST) === 0),
-      )
+      const records = points.filter((point) => OF_RECORDS.test(point))
+      expect(records).toContain("facility/after-save/new-record")
+      const some = wanted.filter((_, i) => i % Math.ceil(wanted.length / MOST) === 0)
+      const ended = await (await study(strategy)).killedAt([...new Set([...records, ...some])])
       console.log(
         `${strategy}: ${ended.kills} kills, ${ended.seconds.toFixed(1)} s (${undisturbed.seconds.toFixed(1)} s undisturbed):\n${ended.hits.join("\n")}`,
       )
       for (const role of ["leader", "facility"])
         expect(ended.hits.filter((point) => point.startsWith(role)).length).toBeGreaterThan(4)
+      expect(records.filter((point) => !ended.hits.includes(point))).toEqual([])
       expect(resultOf(ended)).toEqual(resultOf(undisturbed))
       expect(ended.record.suspicions).toEqual([])
     },

@@ -93,6 +93,28 @@ describe("study plan", () => {
     expect(privacy.noise).toMatchObject({ from: "calibrated", floor: 0.5 })
   })
 
+  it("says in words what a private study clips, and which noise it adds", async () => {
+    const planned = async (name: string, privacy: string): Promise<string> => {
+      const path = await changedFile(`${name}.yaml`, (text) =>
+        text
+          .replace("privacy: null", `privacy: {epsilon: 200, ${privacy}}`)
+          .replace("weights: exact", "weights: equal")
+          .replace(/fine_tune_steps: \d+/, "fine_tune_steps: 0"),
+      )
+      const { code, stdout, stderr } = await plan("--file", path, "--no-time")
+      expect([code, stderr]).toEqual([0, ""])
+      return stdout
+    }
+    expect(await planned("layers", "clipping: {kind: per-layer, norms: [0.8, 0.6]}")).toContain(
+      "  clipping        each patient's gradient layer by layer: the weights at norm 0.8, the bias at norm 0.6\n",
+    )
+    expect(await planned("adaptive", "clipping: {kind: adaptive, count_sigma: 5}")).toContain(
+      "  clipping        each patient's gradient at a norm that follows the quantile 0.5 of theirs: 1 at first, 0.01 to 100 later, by a noisy count (deviation 5) that is part of every step\n",
+    )
+    const laplace = await planned("laplace", "mechanism: laplace")
+    expect(laplace).toContain("adds Laplace noise\n  clipping        each patient's gradient at L1 norm 1\n")
+  })
+
   it("[S26] says where noise on the sum is, for how many facilities it is made, and what it rests on", async () => {
     const path = await changedFile("sum.yaml", (text) =>
       text

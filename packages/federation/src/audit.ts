@@ -326,8 +326,9 @@ export class LogAudit {
   }
 
   #refusedForBudget(actor: Uint8Array, { round, attempt }: MessageOf<"refusal">): void {
-    const spec = this.#attempt?.before === null ? this.#attempt.spec : null
-    if (spec?.round === round && spec.attempt === attempt) this.#usedUp.add(toHex(actor))
+    const spec = this.#attempt?.spec
+    if (spec?.purpose === "update" && spec.round === round && spec.attempt === attempt)
+      this.#usedUp.add(toHex(actor))
   }
 
   /** Whether the study may be finished early: the facilities' own refusals leave too few for any further sum. */

@@ -60,6 +60,7 @@ import { checkSuccession, openRoster } from "./roster.js"
 import { baseHash, decodeBase, type RoundBase } from "./round-base.js"
 import { isKeyed, studyDigest, valueCount } from "./study.js"
 import { readByLeader } from "./study-tree.js"
+import { isNoiseOnSum } from "./sum-noise.js"
 import { facilitySchemeOf } from "./sums/facility/schemes.js"
 
 export const startFacility = (context: FacilityContext): FacilityState => ({
@@ -204,7 +205,9 @@ const onRoster = (
   if (state.phase !== "idle" && state.phase !== "ended")
     throw new ConsiliumError("round/unexpected", "A new roster came in the middle of a round.")
   // keys were dealt to places in that roster as well: no round can be under them any more
-  const rest = withoutKeys({ ...state.memory, directory })
+  // and others sign for its lists, who cannot know what cohort was signed for before: a share of noise ends with it too
+  const kept = isNoiseOnSum(context.study) ? withoutUpdate(state.memory) : state.memory
+  const rest = withoutKeys({ ...kept, directory })
   const record: FacilityEffect = {
     type: "record",
     event: "roster-changed",

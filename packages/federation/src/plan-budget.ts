@@ -1,6 +1,12 @@
-import { gaussianEvent, poissonSampledEvent } from "@consilium/privacy/events"
+import {
+  type DpEvent,
+  gaussianEvent,
+  poissonSampledEvent,
+  selfComposedEvent,
+} from "@consilium/privacy/events"
 import { PldAccountant } from "@consilium/privacy/pld"
-import { epsilonAfter, isPrivate, type PrivateStudy, planNoise } from "./privacy-plan.js"
+import { figuresAfter } from "./figures/study-figures.js"
+import { epsilonAfter, figuresReleased, isPrivate, type PrivateStudy, planNoise } from "./privacy-plan.js"
 import type { Study } from "./study.js"
 import { parameterCount } from "./study-model.js"
 import { hidingParties, isNoiseOnSum, releasesPerRound } from "./sum-noise.js"
@@ -41,7 +47,9 @@ export const MOST_ROUNDS = 100_000
 
 /** Rounds that cost no more than the study's epsilon: by doubling, then by halves. */
 const roundsWithin = (study: PrivateStudy): number | null => {
-  const fits = (rounds: number): boolean => epsilonAfter(study, rounds) <= study.privacy.epsilon
+  // a round is paid for after the figures before it, and before its own
+  const fits = (rounds: number): boolean =>
+    epsilonAfter(study, rounds, figuresAfter(study, rounds - 1)) <= study.privacy.epsilon
   let high = 1
   while (fits(high)) {
     if (high >= MOST_ROUNDS) return null
@@ -62,6 +70,7 @@ const roundsWithin = (study: PrivateStudy): number | null => {
  */
 const readByPld = (study: PrivateStudy, rounds: number): number | null => {
   const { noiseMultiplier, mechanism, clipping, sampleRate, delta } = study.privacy
+  if (study.statistics !== null || study.evaluation !== null) return null
   if (mechanism !== "gaussian" || clipping.type !== "flat") return null
   const event = gaussianEvent(noiseMultiplier)
   const sampled = isNoiseOnSum(study) ? event : poissonSampledEvent(sampleRate, event)
@@ -82,6 +91,15 @@ const incomparable = (study: PrivateStudy): string | null => {
   return null
 }
 
+/** What figures release beside the rounds, which they leave less room for. */
+const besideRounds = (study: PrivateStudy): readonly DpEvent[] => {
+  const { statistics, evaluations } = figuresAfter(study, study.rounds)
+  return [
+    ...(statistics === 0 ? [] : [figuresReleased(study, "statistics")]),
+    ...(evaluations === 0 ? [] : [selfComposedEvent(figuresReleased(study, "evaluation"), evaluations)]),
+  ]
+}
+
 const placesOf = (study: PrivateStudy, facilities: number): readonly NoisePlace[] => {
   const { privacy, training, rounds } = study
   const { epsilon, delta, maxGradNorm, noise: own } = privacy
@@ -98,10 +116,17 @@ const placesOf = (study: PrivateStudy, facilities: number): readonly NoisePlace[
     const sampleRate = where === "sum" ? 1 : privacy.sampleRate
     if (where === own) {
       const { noiseMultiplier } = privacy
-      return { where, chosen: true, noiseMultiplier, steps, sampleRate, epsilon: epsilonAfter(study, rounds) }
+      return {
+        where,
+        chosen: true,
+        noiseMultiplier,
+        steps,
+        sampleRate,
+        epsilon: epsilonAfter(study, rounds, figuresAfter(study, rounds)),
+      }
     }
     const sum = where === "sum" ? { ...study, privacy: { unit: privacy.unit } } : null
-    const found = planNoise({ ...wanted, steps, sampleRate, sum })
+    const found = planNoise({ ...wanted, steps, sampleRate, sum, beside: besideRounds(study) })
     return {
       where,
       chosen: false,
@@ -132,7 +157,11 @@ export const planBudget = (study: Study, facilities: number): BudgetPlan | null 
   const onePlace = incomparable(study)
   return {
     roundsWithin: roundsWithin(study),
-    readings: { rounds, rdp: epsilonAfter(study, rounds), pld: readByPld(study, rounds) },
+    readings: {
+      rounds,
+      rdp: epsilonAfter(study, rounds, figuresAfter(study, rounds)),
+      pld: readByPld(study, rounds),
+    },
     places: onePlace === null ? placesOf(study, facilities) : [],
     onePlace,
   }

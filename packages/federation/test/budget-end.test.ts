@@ -69,6 +69,17 @@ describe("a study whose facilities have used up their budgets", () => {
     expect(audited(run, run.log)).toMatchObject({ ended: true, certifiedRounds: 3 })
   })
 
+  it("goes on where only figures cannot be paid for, which are given up", () => {
+    // rounds leave room in the budget, and one evaluation costs more than all of it
+    const evaluation = { bins: 2, every: 1, mostRows: 64, noiseMultiplier: 0.05, stop: null }
+    const run = runStudy({ facilities: 4, fogs: 2, study: { ...used(FIT), rounds: FIT, evaluation } })
+    expect(run.leader.phase).toBe("closed")
+    expect(models(run)).toHaveLength(FIT)
+    expect(endsOf(run)).toEqual(["The study is complete."])
+    expect(run.lines.filter((line) => line.includes("is given up"))).toHaveLength(FIT)
+    expect(audited(run, run.log)).toMatchObject({ ended: true, certifiedRounds: FIT })
+  })
+
   it("is aborted where not one round is closed: there is no model to end with", () => {
     const policies = Object.fromEntries(
       [1, 2, 3, 4].map((i) => [

@@ -40,7 +40,7 @@ describe("Ditto", () => {
     for (const { personal } of finals(run({}))) expect(personal).toBeNull()
   })
 
-  it("no message carries a facility's own model, nor is there one more", () => {
+  it("[S28] no message carries a facility's own model, nor is there one more", () => {
     const kinds = ({ said }: Outcome): readonly string[] =>
       said.map(({ by, to, message }) => `${by} ${to} ${message.type}`)
     const plain = run({})

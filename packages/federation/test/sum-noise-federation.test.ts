@@ -19,9 +19,11 @@ import { architectureOf, trainRound } from "../src/training.js"
 import { type Options, type Outcome, runStudy } from "./harness.js"
 import {
   authorityKey,
+  changedRoster,
   directoryOf,
   facilityNames,
   keysFor,
+  signed,
   suite,
   testPolicy,
   toyRecords,
@@ -298,6 +300,42 @@ describe("a facility's one share for a model", () => {
         expect(sent(again)).toEqual([payload])
         expect(again.state.memory.charges).toBe(1)
       }
+  })
+
+  it("[S26] ends with its roster: among others it draws anew and is charged again, or refuses if its sum counts as opened", () => {
+    const first = specOf(1, 1)
+    const { state } = announce(startFacility(context), first)
+    const values = drawn(first)
+    const trained = step(state, { type: "trained", spec: specDigest(first), values, secret })
+    const { seq, hash: previous } = emptyLedger(me.id)
+    const place = { seq: seq + 1, previous, month: "2026-11" }
+    const submitted = step(trained.state, { type: "entered", spec: specDigest(first), place }).state
+    const idle = step(submitted, {
+      type: "message",
+      at: 2,
+      from: directory.leader,
+      message: { type: "void", spec: specDigest(first), reason: "too few" },
+    }).state
+    const roster = changedRoster(directory.roster, { join: { "clinic-5": "fog-1" } })
+    const among = step(idle, {
+      type: "message",
+      at: 3,
+      from: directory.leader,
+      message: { type: "roster", signed: signed(roster, study) },
+    }).state
+    const second = { ...specOf(1, 2), roster: among.memory.directory.digest }
+    const again = announce(among, second)
+    expect(again.effects.map(({ type }) => type)).toEqual(["train"])
+    const fresh = { type: "trained", spec: specDigest(second), values: drawn(second), secret } as const
+    expect(step(again.state, fresh).effects.map(({ type }) => type)).toEqual(["enter"])
+
+    const { model, round, attempt } = first
+    const seen = [{ model, round, attempt, facilities: directory.facilities.map(({ id }) => id) }]
+    const opened: FacilityState = { ...among, memory: { ...among.memory, opened: seen } }
+    const refused = announce(opened, second).effects
+    expect(refused.flatMap((effect) => (effect.type === "security" ? [effect.code] : []))).toEqual([
+      "cohort/differencing",
+    ])
   })
 
   it("comes out the same when it is drawn again after a crash before it was kept, and another for another attempt", () => {

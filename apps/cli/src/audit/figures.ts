@@ -4,8 +4,8 @@ import type { AuditRow } from "./section.js"
 
 /** How sure a statement about chance is, unless a row says otherwise. */
 export const CONFIDENCE = 0.95
-/** How sure an alarm is: of 1,000 audits of a sound build, at most one rings on such a row. */
-export const ALARM_CONFIDENCE = 0.999
+/** How sure an alarm is: of 10,000 audits of a sound build, at most one rings on such a row. */
+export const ALARM_CONFIDENCE = 0.9999
 
 type Told = Pick<AuditRow, "id" | "what">
 

@@ -18,7 +18,7 @@ import { SumAmongFacilities } from "./sum-among-facilities.js"
 const FACILITIES = 3
 const PROTECTED = ["shamir", "masked", "ckks", "bfv"] as const satisfies readonly Protection[]
 /** Messages of either kind: with fewer, chance is not told from a little more. */
-const LEAST_GAMES = 300
+const LEAST_GAMES = 400
 /** Patients that a facility has beside the one who is asked for. */
 const OTHERS = 5
 

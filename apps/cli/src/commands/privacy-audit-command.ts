@@ -32,7 +32,7 @@ export const privacyAuditCommand = (privacy: Command): void => {
     .addHelpText(
       "after",
       "\nExamples:\n  consilium privacy audit --data heart-data\n  consilium privacy audit --process\n\n" +
-        "It ends with 1 if a bound does not hold.",
+        "It ends with 1 if a bound does not hold. Of audits of a sound build, about one in a thousand does so by chance.",
     )
     .action(async (options) => (await import("./privacy-audit.js")).privacyAudit(options))
 }

@@ -49,7 +49,7 @@ const roundsText = ({ roundsWithin, epsilon, rounds }: ShownBudget): string =>
 
 const pldText = ({ readings: { rdp, pld, rounds } }: BudgetPlan): string =>
   pld === null
-    ? `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; PLD reads plain Gaussian noise only`
+    ? `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; PLD reads plain Gaussian noise of training alone`
     : `epsilon ${rdp.toFixed(3)} after ${rounds} rounds by RDP, which facilities stop by; ${pld.toFixed(3)} by PLD for continuous noise of the same size, a tighter reading that no cap is held against`
 
 const budgetText = (shown: ShownBudget): readonly string[] => {
