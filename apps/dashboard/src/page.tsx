@@ -1,5 +1,6 @@
 import type { StudySummary, StudyView } from "@consilium/node/api/study-view"
 import { useEffect, useState } from "react"
+import { Figures } from "./figures.js"
 import { Glossary } from "./glossary.js"
 import { Keys } from "./keys.js"
 import { isForbidden } from "./leader-api.js"
@@ -53,6 +54,7 @@ const Study = ({ view }: { readonly view: StudyView }) => (
     <Rounds view={view} />
     <Keys view={view} />
     <Learning view={view} />
+    <Figures view={view} />
     <div className="stack">
       <Privacy view={view} />
       <Security view={view} />
