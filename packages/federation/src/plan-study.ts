@@ -1,4 +1,5 @@
 import type { ErrorCode } from "@consilium/base/error-codes"
+import { figuresAfter } from "./figures/study-figures.js"
 import type { PlannedSetting } from "./plan.js"
 import { forecastPrivacy, type NoiseChoice, type PrivacyForecast } from "./plan-privacy.js"
 import { type AttemptTraffic, ceremonyTraffic, LARGEST_BODY, roundTraffic } from "./plan-traffic.js"
@@ -76,6 +77,8 @@ export interface StudyPlan {
     readonly personalSteps: number
     /** Times that the leader asks and waits for answers, in each round. */
     readonly exchanges: number
+    /** Further sums beside those of the rounds, each about a round's work but for the training. */
+    readonly figures: { readonly statistics: number; readonly evaluations: number }
     /** Key ceremonies, unless the roster changes or keys grow too old. */
     readonly ceremonies: number
   }
@@ -258,6 +261,12 @@ const tooLarge = (attempts: readonly (AttemptTraffic | null)[]): PlanProblem | n
   }
 }
 
+/** Sums that a study opens if all goes well. */
+const sumsOf = (study: Study): number => {
+  const { statistics, evaluations } = figuresAfter(study, study.rounds)
+  return study.rounds + statistics + evaluations
+}
+
 /**
  * Plans a study among the participants of a directory, without any data: who takes part, what the cohort rule withstands,
  * what crosses the edges, what is spent, and what speaks against it.
@@ -297,7 +306,8 @@ export const planStudy = (
       fineTuneSteps: training.fineTuneSteps,
       personalSteps: training.ditto?.steps ?? 0,
       exchanges: exchangesOf(study),
-      ceremonies: isKeyed(study) && study.keys !== null ? Math.ceil(study.rounds / study.keys.openings) : 0,
+      figures: figuresAfter(study, study.rounds),
+      ceremonies: isKeyed(study) && study.keys !== null ? Math.ceil(sumsOf(study) / study.keys.openings) : 0,
     },
     ...plan,
     warnings: warningsOf(setting, facilities, plan),

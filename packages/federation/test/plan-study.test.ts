@@ -61,6 +61,7 @@ describe("the plan of a study", () => {
       fineTuneSteps: 0,
       personalSteps: 0,
       exchanges: 6,
+      figures: { statistics: 0, evaluations: 0 },
       ceremonies: 0,
     })
     expect(planned({ protection: "ckks", rounds: 7, keys: { openings: 3, days: 30 } }).rounds).toMatchObject({

@@ -9,7 +9,8 @@ const lengthOf = (norm: Norm, values: Float64Array): number =>
 /** Of whole numbers the squared L2 norm or the L1 norm, both exact in doubles. */
 const wholeLength = (norm: Norm, values: Float64Array): number => {
   let sum = 0
-  for (const value of values) sum += norm === "l2" ? value * value : Math.abs(value)
+  if (norm === "l2") for (const value of values) sum += value * value
+  else for (const value of values) sum += Math.abs(value)
   return sum
 }
 

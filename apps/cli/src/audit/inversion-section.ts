@@ -1,11 +1,11 @@
-import { type RandomSource, uniformBelow, uniformUnit } from "@consilium/base/random"
+import { permutation, type RandomSource, uniformBelow, uniformUnit } from "@consilium/base/random"
 import { invertLinear, nearestError } from "@consilium/federation/attacks/inversion"
 import type { Study } from "@consilium/federation/study"
 import { startCursor } from "@consilium/learning/batches"
 import type { Examples } from "@consilium/learning/data"
 import { trainLocally } from "@consilium/learning/train"
 import { attackedStudy, trainedUpdate } from "./attacked-training.js"
-import { atMost, figure, median, noneNear, RECOVERED, share, told } from "./figures.js"
+import { atMost, figure, median, NEAR, noneNear, RECOVERED, share, told } from "./figures.js"
 import { type HeartRows, heartRows, pick, rowOf } from "./heart-rows.js"
 import type { AuditOptions, Section, SectionBuilder } from "./section.js"
 
@@ -80,9 +80,9 @@ const sectionOf = ({ names, examples, source }: HeartRows, options: AuditOptions
     )
   })
   const summed = tries(() => {
-    const updates = [one(), one(), one()].map((record) => ({
-      record,
-      update: trainedUpdate({ study: single, examples: record, random }),
+    const updates = Array.from(permutation(random, examples.rows).subarray(0, 3), (row) => ({
+      record: pick(examples, [row]),
+      update: trainedUpdate({ study: single, examples: pick(examples, [row]), random }),
     }))
     const sum = Float64Array.from({ length: examples.columns + 1 }, (_, j) =>
       updates.reduce((total, { update }) => total + (update[j] as number), 0),
@@ -134,19 +134,12 @@ const sectionOf = ({ names, examples, source }: HeartRows, options: AuditOptions
         },
         figure(median(withNoise)),
       ),
-      noneNear(
-        {
-          id: "inversion/sum",
-          what: "the opened sum of 3 facilities, one patient each, no noise: records found to 0.1",
-        },
-        summed,
-      ),
       told(
         {
-          id: "inversion/sum-error",
-          what: "the same: error of the nearest record, in the middle of all tries (a mixture is found)",
+          id: "inversion/sum",
+          what: "the opened sum of 3 facilities, one patient each, no noise: records found to 0.1, and error of the nearest",
         },
-        figure(median(summed)),
+        `${share(summed.filter((error) => error <= NEAR).length, summed.length)}; ${figure(median(summed))}`,
       ),
     ],
   }

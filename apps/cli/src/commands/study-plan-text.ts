@@ -63,12 +63,25 @@ const cohortText = ({ cohort, facilities, fogs }: StudyPlan): readonly string[] 
   ),
 ]
 
+const figuresText = ({ statistics, evaluations }: StudyPlan["rounds"]["figures"]): readonly string[] => {
+  const parts = [
+    ...(statistics === 0 ? [] : ["statistics before the first round"]),
+    ...(evaluations === 0 ? [] : [`${counted(evaluations, "evaluation", "evaluations")} of the model`]),
+  ]
+  return parts.length === 0
+    ? []
+    : [
+        `  figures         ${parts.join(" and ")} on all patients together; each crosses the edges like a round`,
+      ]
+}
+
 const roundsText = ({ rounds, privacy }: StudyPlan): readonly string[] => [
   "",
   "Rounds",
   `  planned         ${rounds.planned}, at most ${counted(rounds.attempts, "attempt", "attempts")} each`,
   `  local work      ${counted(rounds.localSteps, "step", "steps")}${rounds.batchSize === null ? (privacy?.onSum ? " over all patients" : ", patients drawn at random") : ` of ${counted(rounds.batchSize, "row", "rows")}`}${rounds.personalSteps === 0 ? "" : `, and ${rounds.personalSteps} on each facility's own model`}${rounds.fineTuneSteps === 0 ? "" : `; ${rounds.fineTuneSteps} more at the end, on each facility's own copy`}`,
   `  exchanges       the leader asks and waits ${rounds.exchanges} times in each`,
+  ...figuresText(rounds.figures),
   ...(rounds.ceremonies === 0
     ? []
     : [`  key ceremonies  ${rounds.ceremonies}, and one more whenever the roster changes`]),
@@ -126,7 +139,8 @@ const bytesText = ({ round, ceremony, rounds, study }: StudyPlan): readonly stri
   if (round === null) return ["", `Bytes: what ${study.protection} sends is not known to this plan.`]
   const most = (of: AttemptTraffic | null): number =>
     of === null ? 0 : Math.max(...of.facilities.map(({ up }) => bytesOf(up)))
-  const all = rounds.planned * most(round) + rounds.ceremonies * most(ceremony)
+  const { statistics, evaluations } = rounds.figures
+  const all = (rounds.planned + statistics + evaluations) * most(round) + rounds.ceremonies * most(ceremony)
   return [
     ...trafficText(
       "What crosses the edges in one round (for fogs and leader, columns 3 to 6 are of what they receive)",
