@@ -84,7 +84,7 @@ describe("study plan", () => {
     const { code, stdout, stderr } = await plan("--file", path, "--no-time")
     expect([code, stderr]).toEqual([0, ""])
     expect(stdout).toContain("Privacy: at most epsilon 2 (delta 0.00001) at each facility")
-    expect(stdout).toMatch(/noise {11}\d+\.\d+, calibrated to the budget; the floor is 0\.5/)
+    expect(stdout).toMatch(/noise {11}\d+\.\d+, calibrated to the budget; it is more than the floor of 0\.5/)
     expect(stdout).toMatch(/forecast {8}epsilon \d\.\d{3} after round 1, .*after round 15/)
     expect(stdout).toMatch(/north {11}epsilon [12]\.\d{3} of 2 after 15 of 15 rounds/)
     const { privacy } = JSON.parse((await plan("--file", path, "--no-time", "--format", "json")).stdout)

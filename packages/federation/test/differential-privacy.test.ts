@@ -260,6 +260,7 @@ describe("what is charged once and what again", () => {
     expect(equalBytes(model, modelHashOf(study, parameters))).toBe(true)
     expect(toHex(event).length).toBeGreaterThan(0)
     expect(rest).toEqual({
+      purpose: "update",
       round: 1,
       attempt: 1,
       steps: 4,

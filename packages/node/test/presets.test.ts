@@ -146,6 +146,12 @@ describe("privacy in configuration files", () => {
       sample_rate: 0.1,
       metrics: "none",
       standardise: null,
+      unit: "patient",
+      noise: "local",
+      mechanism: "gaussian",
+      clipping: { kind: "flat" },
+      patients: 0,
+      most_patients: 0,
     })
   })
 })

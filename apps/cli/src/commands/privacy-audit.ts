@@ -23,7 +23,7 @@ const verdictOf = ({ holds }: AuditRow): string =>
   holds === null ? "told" : holds ? "holds" : "DOES NOT HOLD"
 
 const sure = ({ confidence }: AuditRow): string =>
-  confidence === undefined ? "" : `${Number((100 * confidence).toPrecision(4))} %`
+  confidence === undefined ? "" : `${Number((100 * confidence).toPrecision(8))} %`
 
 const LEGEND = [
   "AUC: how often a patient who was in it scores above one who was not; 0.5 is chance. TPR: the share of those who were in it",
