@@ -36,6 +36,7 @@ import type {
   Memory,
   Training,
 } from "./facility-state.js"
+import { figuresLength } from "./figures/figures-vector.js"
 import { type LedgerPlace, ledgerHeadAfter } from "./ledger-chain.js"
 import { withSeenElsewhere } from "./ledger-witness.js"
 import { isCorrected } from "./local-strategy.js"
@@ -55,10 +56,10 @@ import {
 import { modelHashOf } from "./model.js"
 import { type Refusal, refusePrivacy, refuseStudy, refuseTime } from "./policy.js"
 import { isPrivate, NO_FIGURES } from "./privacy-plan.js"
-import { attemptName, isEarlier, isFigures, NOTHING_YET, subjectOf } from "./purpose.js"
+import { attemptName, isEarlier, isFigures, NOTHING_YET, type Purpose, subjectOf } from "./purpose.js"
 import { checkSuccession, openRoster } from "./roster.js"
 import { baseHash, decodeBase, type RoundBase } from "./round-base.js"
-import { isKeyed, studyDigest, valueCount } from "./study.js"
+import { isKeyed, type Study, studyDigest, updateLength, valueCount } from "./study.js"
 import { readByLeader } from "./study-tree.js"
 import { isNoiseOnSum } from "./sum-noise.js"
 import { facilitySchemeOf } from "./sums/facility/schemes.js"
@@ -506,7 +507,7 @@ const send = (
   const { study, me, directory } = context
   const { attempt, memory } = state
   const { purpose, epoch } = attempt.spec
-  const whole = purpose === "keys" ? values : paddedTo(values, valueCount(study))
+  const whole = purpose === "keys" ? values : wholeVector(study, purpose, values)
   const { payload, parts, own, epochKeys } = facilitySchemeOf(study, attempt.spec).protect(
     settingOf(context, attempt),
     ownSideOf(context, memory),
@@ -553,9 +554,11 @@ const send = (
   }
 }
 
-const paddedTo = (values: Int32Array, length: number): Int32Array => {
-  if (values.length === length) return values
-  const out = new Int32Array(length)
+/** The vector of an update or of figures in the length of all sums of the study; one that is neither is left to be refused. */
+const wholeVector = (study: Study, purpose: Exclude<Purpose, "keys">, values: Int32Array): Int32Array => {
+  const expected = isFigures(purpose) ? figuresLength(study, purpose) : updateLength(study)
+  if (values.length !== expected) return values
+  const out = new Int32Array(valueCount(study))
   out.set(values)
   return out
 }

@@ -48,7 +48,10 @@ export const roundSpecCodec = record({
   epoch: u32,
   /** Digest of the roster that the attempt is among. */
   roster: fixedBytes(32),
-  /** Parameter hash of the model the round starts from; zeros in a ceremony, which no model depends on. */
+  /**
+   * Parameter hash of the model the round starts from, or `baseHash` of it and the common control variate; zeros in a ceremony,
+   * which no model depends on.
+   */
   model: fixedBytes(32),
 })
 export type RoundSpec = Encoded<typeof roundSpecCodec>
@@ -208,7 +211,7 @@ export const messageCodec = variant({
   // leader to everyone
   announce: record({
     spec: roundSpecCodec,
-    /** Empty in a ceremony. */
+    /** What the attempt starts from, as `encodeBase` writes it; empty in a ceremony. */
     model: modelBytes,
     /** Facilities whose keys the epoch has, where it has any: only their updates can be opened. */
     members: nullable(idList),

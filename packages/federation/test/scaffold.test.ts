@@ -17,9 +17,9 @@ import { trainRound } from "../src/training.js"
 import { codeOf } from "./errors.js"
 import { altered, eventsOf, placeOf, said } from "./forged-log.js"
 import { type Options, type Outcome, runStudy } from "./harness.js"
-import { type StudyChanges, testStudy, toyRecords } from "./members.js"
+import { changedRoster, rosterOf, type StudyChanges, signed, testStudy, toyRecords } from "./members.js"
 import { somePrivacy, withPrivacy } from "./private-study.js"
-import { audited, insteadOf, models, voids } from "./scenes.js"
+import { audited, cohorts, insteadOf, models, voids } from "./scenes.js"
 
 const ROWS: Readonly<Record<string, number>> = {
   "clinic-1": 12,
@@ -207,6 +207,34 @@ describe("control variates and sums", () => {
       return c + 0.75 * (-mean / 0.8 - c)
     })
     expect(largest(after as Float64Array, expected)).toBeLessThan(1e-12)
+  })
+
+  it("somebody who joins begins with none, and counts among those enrolled from then on", () => {
+    const rows: Readonly<Record<string, number>> = { ...ROWS, "clinic-5": 25 }
+    const study: StudyChanges = { rounds: 4, protection: "plain", training: WHOLE }
+    const signedRoster = signed(
+      changedRoster(rosterOf(testStudy(4, study), 4, 2), { join: { "clinic-5": "fog-1" } }),
+      testStudy(4, study),
+    )
+    const outcome = runStudy({
+      study,
+      rosters: [{ during: 1, signed: signedRoster }],
+      records: (name) => ({ train: toyRecords(name, 3, rows[name] as number), holdOut: tableOf("clinic-1") }),
+      // the one who joined is away in round 3
+      train: ({ facility, spec }) => (facility === "clinic-5" && spec.round === 3 ? "never" : {}),
+    })
+    expect(cohorts(outcome).map((names) => names.length)).toEqual([4, 5, 4, 5])
+    const bases = basesOf(outcome)
+    for (const [i, share] of [1, 1, 0.8].entries()) {
+      const [before, after] = bases.slice(i, i + 2) as [(typeof bases)[number], (typeof bases)[number]]
+      const [c, next] = [before.control, after.control] as [Float64Array, Float64Array]
+      const expected = c.map((value, j) => {
+        const moved = (after.parameters[j] as number) - (before.parameters[j] as number)
+        return value + share * (-moved / 0.8 - value)
+      })
+      expect(largest(next, expected)).toBeLessThan(1e-12)
+    }
+    audited(outcome)
   })
 
   it("a redone attempt sends the same integers and leads to the same model", () => {

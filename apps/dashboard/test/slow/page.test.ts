@@ -28,6 +28,24 @@ const study = (name: string, shown?: number, rounds = 3): RecordedStudy =>
     shown,
   )
 
+/** A private study that counts its patients before training and evaluates every round's model. */
+const COUNTED: Options = {
+  facilities: 6,
+  fogs: 2,
+  study: {
+    name: "counted",
+    rounds: 3,
+    ...withPrivacy({ epsilon: 60 }),
+    statistics: {
+      bins: 8,
+      ranges: [0, 1, 2].map(() => ({ low: -4, high: 4 })),
+      mostRows: 200,
+      noiseMultiplier: 2,
+    },
+    evaluation: { bins: 10, every: 1, mostRows: 200, noiseMultiplier: 4, stop: null },
+  },
+}
+
 /** A study in which an attempt is given up for want of submissions, and a message comes whose signature is wrong. */
 const troubled = (): RecordedStudy => {
   const done = new Set<string>()
@@ -385,6 +403,27 @@ where(`the page in Chromium${why}`, () => {
       recorded.show(recorded.log.length)
       await rows.filter({ hasText: /over$/ }).first().waitFor({ timeout: 15_000 })
       expect(await page.locator("#privacy .notice").count()).toBe(0)
+      undisturbed()
+    },
+  )
+
+  it.each(LOOKS)(
+    "[S27] shows statistics and evaluations of all patients together, $width $theme",
+    async (look) => {
+      const recorded = new RecordedStudy({ ...COUNTED, schedule })
+      recorded.show(recorded.find("finish"))
+      const { url } = await serve({ studies: [recorded] })
+      const page = await visit(url, look)
+      await sees(page, "All patients together")
+      await sees(page, /^All training patients as one group: \d+, of which \d+ are ill/)
+      const rows = page.locator("#figures table").first().locator("tbody tr")
+      expect(await rows.count()).toBe(3)
+      await sees(page, /carries noise of \d+\.\d rows/)
+      await sound(page)
+      if (SHOTS !== undefined)
+        await page
+          .locator("#figures")
+          .screenshot({ path: `${SHOTS}/figures-${look.width}-${look.theme}.png` })
       undisturbed()
     },
   )
