@@ -25,7 +25,8 @@ export default defineConfig({
           include: ["{packages,apps}/*/test/slow/*.test.ts", "test/slow/*.test.ts"],
           testTimeout: 600_000,
           hookTimeout: 600_000,
-          fileParallelism: false,
+          // studies of many processes wait more than they compute: two at a time fit two cores
+          maxWorkers: 2,
         },
       },
     ],

@@ -1,11 +1,13 @@
 import { execFile } from "node:child_process"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
 import type { AuditRow, Section } from "../../apps/cli/src/audit/section.js"
 import { buildProgram } from "../security/study-run.js"
 
 const BIN = fileURLToPath(new URL("../../apps/cli/bin/consilium.js", import.meta.url))
-const DATA = process.env.CONSILIUM_DATA
+const FOLDER = process.env.CONSILIUM_DATA
+const DATA = FOLDER === undefined ? undefined : join(FOLDER, "heart-uci")
 
 interface Audit {
   readonly holds: boolean

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { describe, expect, it } from "vitest"
@@ -13,7 +14,7 @@ import { SumAmongFacilities } from "../src/audit/sum-among-facilities.js"
 
 // seeded, so that no run fails by chance
 const seeded = (seed: number): AuditOptions => ({
-  data: process.env.CONSILIUM_DATA ?? null,
+  data: process.env.CONSILIUM_DATA === undefined ? null : join(process.env.CONSILIUM_DATA, "heart-uci"),
   seed,
   trials: 200,
   random: (purpose) => insecureSeededRandom(seed, "audit", purpose),

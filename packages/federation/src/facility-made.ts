@@ -1,7 +1,11 @@
 import { equalBytes } from "@consilium/base/bytes"
-import type { Made, Memory } from "./facility-state.js"
+import { isOpened } from "./facility-rules.js"
+import type { FacilityContext, Made, Memory } from "./facility-state.js"
 import type { RoundSpec } from "./messages.js"
+import { isPrivate } from "./privacy-plan.js"
 import { isFigures, type Purpose, subjectOf } from "./purpose.js"
+import type { Study } from "./study.js"
+import { isNoiseOnSum } from "./sum-noise.js"
 
 // What a facility has made for an attempt and keeps for a redone one: integers of an update, or of figures.
 
@@ -15,15 +19,38 @@ export const madeFor = (memory: Memory, spec: About): Made | null => {
   return made !== null && equalBytes(made.model, subjectOf(spec)) ? made : null
 }
 
-export const withMade = (memory: Memory, spec: About, made: Omit<Made, "model">): Memory => ({
-  ...memory,
+/** Whether what a facility sends for a purpose has a share of the noise on the sum, and no noise that is enough alone. */
+export const sendsShare = (study: Study, purpose: Purpose): boolean =>
+  isNoiseOnSum(study) || (isFigures(purpose) && isPrivate(study))
+
+export const withMade = (
+  context: FacilityContext,
+  memory: Memory,
+  spec: About,
+  made: Omit<Made, "model">,
+): Memory => ({
+  ...(madeFor(memory, spec) === null ? withoutMade(context, memory, spec.purpose) : memory),
   [placeOf(spec.purpose)]: { ...made, model: subjectOf(spec) },
 })
 
-/** The memory of a facility that protects these integers no more. */
-export const withoutMade = (memory: Memory, purpose: Purpose): Memory => ({
+/**
+ * The memory of a facility that protects these integers no more. A share of noise that was sent counts as opened then, by
+ * itself, so that none is drawn again for the same sum: of two, both charged to this facility, the mean would be all that
+ * it adds to what the sums tell of the others, and they are charged once.
+ */
+export const withoutMade = ({ study, me }: FacilityContext, memory: Memory, purpose: Purpose): Memory => {
+  const made = memory[placeOf(purpose)]
+  const rest: Memory = { ...memory, [placeOf(purpose)]: null }
+  if (!made?.charged || !sendsShare(study, purpose) || isOpened(memory, made.model, me)) return rest
+  const { round, attempt } = memory.last
+  return { ...rest, opened: [...memory.opened, { model: made.model, round, attempt, facilities: [me.id] }] }
+}
+
+/** The memory of a facility whose shares of noise ended: nobody draws on with those that were sent, so all draw anew. */
+export const withoutShares = (study: Study, memory: Memory): Memory => ({
   ...memory,
-  [placeOf(purpose)]: null,
+  trained: sendsShare(study, "update") ? null : memory.trained,
+  counted: sendsShare(study, "evaluation") ? null : memory.counted,
 })
 
 /** Charges of a study with one more, for what was made for an attempt. */

@@ -4,6 +4,7 @@ import { type Digest, sha256 } from "@consilium/base/hash"
 import { checkCertificate, headOfCertificate, sameProposal } from "./cosigned.js"
 import { checkTested, onKeyCertificate } from "./facility-keys.js"
 import { ownHeadOn, refuseSetBack, setBackIn, withLedgersSeen } from "./facility-ledger.js"
+import { sendsShare } from "./facility-made.js"
 import {
   checkCohortSize,
   checkedSubmissions,
@@ -44,12 +45,10 @@ import {
 } from "./messages.js"
 import { modelHashOf, modelParameters } from "./model.js"
 import { refuseStudy } from "./policy.js"
-import { isPrivate } from "./privacy-plan.js"
-import { isEarlier, isFigures, subjectOf } from "./purpose.js"
+import { isEarlier, subjectOf } from "./purpose.js"
 import { checkRedone, checkSameCohort } from "./redo.js"
 import { openingThreshold, studyDigest } from "./study.js"
 import { sealBetween } from "./suite.js"
-import { isNoiseOnSum } from "./sum-noise.js"
 import { facilitySchemeOf } from "./sums/facility/schemes.js"
 import { protectionOf, schemeOf } from "./sums/protections.js"
 
@@ -109,8 +108,7 @@ const accept = (
   const facilities = proposal.cohort.map((member) => member.facility)
   if (spec.purpose !== "keys") {
     const { opened } = state.memory
-    const shares = isNoiseOnSum(context.study) || (isFigures(spec.purpose) && isPrivate(context.study))
-    if (shares) checkSameCohort(opened, subjectOf(spec), facilities)
+    if (sendsShare(context.study, spec.purpose)) checkSameCohort(opened, subjectOf(spec), facilities)
     else checkRedone(opened, subjectOf(spec), facilities, smallestCohort(context))
   }
   return {

@@ -9,7 +9,7 @@ import { isCounted } from "./counted.js"
 import { checkFiguresDue, refuseFigures } from "./facility-figures.js"
 import { checkCeremony, checkEpoch, onKeyTest, refuseKeys } from "./facility-keys.js"
 import { onAskLedger, onLedgerKnown } from "./facility-ledger.js"
-import { madeFor, withCharge, withMade, withoutMade } from "./facility-made.js"
+import { madeFor, withCharge, withMade, withoutMade, withoutShares } from "./facility-made.js"
 import { onCandidate, onCertificate, onFinish, onPropose } from "./facility-opening.js"
 import {
   checkOneSpec,
@@ -61,7 +61,6 @@ import { checkSuccession, openRoster } from "./roster.js"
 import { baseHash, decodeBase, type RoundBase } from "./round-base.js"
 import { isKeyed, type Study, studyDigest, updateLength, valueCount } from "./study.js"
 import { readByLeader } from "./study-tree.js"
-import { isNoiseOnSum } from "./sum-noise.js"
 import { facilitySchemeOf } from "./sums/facility/schemes.js"
 
 export const startFacility = (context: FacilityContext): FacilityState => ({
@@ -207,8 +206,7 @@ const onRoster = (
     throw new ConsiliumError("round/unexpected", "A new roster came in the middle of a round.")
   // keys were dealt to places in that roster as well: no round can be under them any more
   // and others sign for its lists, who cannot know what cohort was signed for before: a share of noise ends with it too
-  const kept = isNoiseOnSum(context.study) ? withoutUpdate(state.memory) : state.memory
-  const rest = withoutKeys({ ...kept, directory })
+  const rest = withoutKeys({ ...withoutShares(context.study, state.memory), directory })
   const record: FacilityEffect = {
     type: "record",
     event: "roster-changed",
@@ -293,7 +291,7 @@ const onAnnounce = (
   // an attempt that is over is not taken up again, whether it was one at a round or at its ceremony
   const past: Memory = ceremony
     ? { ...memory, lastEpoch: spec.epoch }
-    : { ...withoutFigures(memory, spec), last: { purpose, round, attempt: number } }
+    : { ...withoutFigures(context, memory, spec), last: { purpose, round, attempt: number } }
   const refusal =
     refuseStudy(context.policy, context.study) ??
     refuseTree(context) ??
@@ -355,8 +353,8 @@ const workFor = ({ spec, digest }: Attempt, { parameters, control }: RoundBase):
     : { type: "train", spec, digest, parameters, control }
 
 /** A memory that keeps no figures of a round that is past: they were given up. */
-const withoutFigures = (memory: Memory, { purpose }: RoundSpec): Memory =>
-  purpose === "update" ? withoutMade(memory, "evaluation") : memory
+const withoutFigures = (context: FacilityContext, memory: Memory, { purpose }: RoundSpec): Memory =>
+  purpose === "update" ? withoutMade(context, memory, "evaluation") : memory
 
 /** Why no update may be sent in a tree in which the leader would read it alone, or null. */
 const refuseTree = ({ study, directory }: FacilityContext): Refusal | null => {
@@ -413,7 +411,7 @@ const onTrained = (
 ): FacilityStep => {
   const { values, secret } = event
   if ("attempt" in state && equalBytes(state.attempt.digest, event.spec)) {
-    const memory = withMade(state.memory, state.attempt.spec, {
+    const memory = withMade(context, state.memory, state.attempt.spec, {
       values,
       secret,
       charged: false,
@@ -488,7 +486,7 @@ const submit = (
       ? (madeFor(memory, attempt.spec)?.ledger ?? null)
       : ledgerHeadAfter(ledgerEntryOf(attempt.spec.study, charge))
   const made = { values, secret, charged: isPrivate(study), ledger }
-  const kept = { ...withMade(memory, attempt.spec, made), charges, figures }
+  const kept = { ...withMade(context, memory, attempt.spec, made), charges, figures }
   const sent = send(context, { ...state, memory: kept }, values, secret, ledger)
   return {
     ...sent,
@@ -598,7 +596,7 @@ const onClosed = (
   const { purpose, round, model } = state.attempt.spec
   if (isFigures(purpose))
     return {
-      state: { phase: "idle", memory: withoutMade(state.memory, purpose) },
+      state: { phase: "idle", memory: withoutMade(context, state.memory, purpose) },
       effects: [
         { type: "record", event: "figures-opened", detail: attemptName(state.attempt.spec) },
         { type: "forget-secret", round },
@@ -608,7 +606,7 @@ const onClosed = (
   const redoable = equalBytes(message.accepted, state.attempt.parameters ?? model)
   const counted = isCorrected(context.study) && isCounted(state, context.me)
   return {
-    state: { phase: "idle", memory: redoable ? state.memory : { ...state.memory, trained: null } },
+    state: { phase: "idle", memory: redoable ? state.memory : withoutMade(context, state.memory, purpose) },
     effects: [
       { type: "record", event: "round-closed", detail: `round ${round}, model ${toHex(message.accepted)}` },
       ...(counted ? [{ type: "counted", base: model } as const] : []),

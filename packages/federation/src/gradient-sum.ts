@@ -1,10 +1,9 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import type { RandomSource } from "@consilium/base/random"
 import type { Examples } from "@consilium/learning/data"
-import { gradient } from "@consilium/learning/logistic"
 import { clippedSum } from "@consilium/privacy/clipped-sum"
 import type { PrivateStudy } from "./privacy-plan.js"
-import { rowsOfPatients } from "./private-training.js"
+import { patientGradient, rowsOfPatients } from "./private-training.js"
 import { withNoiseShare } from "./sum-noise.js"
 
 export interface GradientSum {
@@ -47,11 +46,7 @@ export const noisyGradientSum = (work: GradientSum): Int32Array => {
       "privacy/too-many-patients",
       `This facility trains on more patients than the ${mostPatients} that the study's sums are made for.`,
     )
-  const descents = people.map((rows) => {
-    const mean = new Float64Array(parameters.length)
-    gradient(parameters, examples, rows, mean)
-    return mean.map((value) => -value * rows.length)
-  })
+  const descents = people.map((rows) => patientGradient(parameters, examples, rows).map((value) => -value))
   const grid = {
     maxNorm: maxGradNorm,
     dimension: parameters.length,

@@ -95,7 +95,9 @@ export const announce = (turn: Turn, next: Due): LeaderState => {
   if (turn.progress.nextRoster !== null && attempt === 1) adoptRoster(turn, turn.progress.nextRoster)
   const due = ceremonyDue(turn, attempt)
   if (due !== null) {
-    turn.tell(`facilities deal new keys before ${attemptName(next)}: ${due}`)
+    turn.tell(
+      `facilities deal new keys before ${purpose === "update" ? `round ${round}` : attemptName(next)}: ${due}`,
+    )
     return announceKeys(turn, next, 1)
   }
   const { study, directory } = turn.context

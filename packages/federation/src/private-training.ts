@@ -44,6 +44,21 @@ export const rowsOfPatients = (patients: ArrayLike<number>): readonly Uint32Arra
 }
 
 /**
+ * A patient's gradient: the sum over the patient's rows. One that is not finite counts as none: an error would tell of the
+ * patient, to a leader that announces a model with which only certain rows overflow.
+ */
+export const patientGradient = (
+  parameters: Float64Array,
+  examples: Examples,
+  rows: Uint32Array,
+): Float64Array => {
+  const mean = new Float64Array(parameters.length)
+  gradient(parameters, examples, rows, mean)
+  const sum = mean.map((value) => value * rows.length)
+  return sum.every(Number.isFinite) ? sum : new Float64Array(parameters.length)
+}
+
+/**
  * A facility's part of a round by DP-SGD: `training.steps` steps, each over a Poisson sample of the patients, with every
  * patient's gradient clipped, the clipped sum on the whole-number grid, exact discrete noise on it, and the expected batch
  * size as divisor. A step whose sample is empty takes its noise alone. The study says how gradients are clipped and which
@@ -94,12 +109,9 @@ export const trainPrivately = (
   })
   const proximal = { mu: training.proximalMu, towards: work.parameters }
   for (let step = 0; step < training.steps; step++) {
-    const gradients = Array.from(optimizer.nextBatch(), (patient) => {
-      const rows = people[patient] as Uint32Array
-      const mean = new Float64Array(parameters.length)
-      gradient(parameters, examples, rows, mean)
-      return mean.map((value) => value * rows.length)
-    })
+    const gradients = Array.from(optimizer.nextBatch(), (patient) =>
+      patientGradient(parameters, examples, people[patient] as Uint32Array),
+    )
     const pull = new Float64Array(parameters.length)
     addProximalGradient(pull, parameters, proximal)
     if (correction !== null) addCorrection(pull, correction)

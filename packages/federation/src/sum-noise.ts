@@ -101,7 +101,7 @@ export const sumEvent = (rules: SumRules): DpEvent => {
  * facilities and 2^32 rounds, so that adds less than 2^-84 (1 + e^epsilon) to delta: nothing that any delta notices. It costs
  * less than one bit of range more than a tail of 2^-40, which would have to be taken off delta.
  */
-const TAIL_BITS = 128
+export const TAIL_BITS = 128
 
 /** Most that an honest facility's value can be, its share of the noise included; infinite where the rules make no sense. */
 export const largestOnSum = (study: Study): number => {

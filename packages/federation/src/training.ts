@@ -1,5 +1,5 @@
 import { encode, u32 } from "@consilium/base/encoding"
-import { ConsiliumError } from "@consilium/base/errors"
+import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
 import { PrfStream, type SecretKey } from "@consilium/base/random"
 import type { Architecture } from "@consilium/learning/architecture"
 import type { Examples } from "@consilium/learning/data"
@@ -126,6 +126,26 @@ const trainSteps = (work: LocalRound): { readonly parameters: Float64Array; read
   return { parameters: trained.parameters, local: { ...local, cursor: trained.cursor } }
 }
 
+/** Errors of training that came to numbers which are not finite. */
+const isNotFinite = (error: unknown): boolean =>
+  isConsiliumError(error, "learning/diverged") || isConsiliumError(error, "round/not-finite")
+
+/**
+ * A round's update, clipped. With differential privacy one that is not finite counts as none: that training failed would
+ * tell of patients, no noise would cover it, and nothing would be charged.
+ */
+const trainedUpdate = (work: LocalRound): { readonly update: Float64Array; readonly local: LocalState } => {
+  const { study, parameters } = work
+  try {
+    const trained = trainSteps(work)
+    const difference = trained.parameters.map((value, i) => value - (parameters[i] as number))
+    return { update: clipToNorm(difference, study.quantisation.clipNorm), local: trained.local }
+  } catch (error) {
+    if (!isPrivate(study) || !isNotFinite(error)) throw error
+    return { update: new Float64Array(parameters.length), local: work.local }
+  }
+}
+
 /**
  * A facility's work in a round: train on its own records, clip, round to integers, weigh. Pure: the same inputs give
  * the same integers on every machine. Noise comes in the steps alone, and all that follows only computes on noisy numbers;
@@ -142,11 +162,10 @@ export const trainRound = (work: LocalRound): { readonly values: Int32Array; rea
     const random = roundStream(study, spec, secret, "noise-share")
     return { values: noisyGradientSum({ study, parameters, examples, patients, random }), local }
   }
-  const trained = trainSteps(work)
-  const difference = trained.parameters.map((value, i) => value - (parameters[i] as number))
+  const trained = trainedUpdate(work)
   const { clipNorm, fractionBits, weights, largestWeight } = study.quantisation
   const rounded = roundToGrid(
-    clipToNorm(difference, clipNorm),
+    trained.update,
     clipNorm,
     fractionBits,
     roundStream(study, spec, secret, "rounding"),

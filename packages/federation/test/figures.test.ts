@@ -7,7 +7,7 @@ import { figuresSensitivity, ROW, withNoiseShare } from "../src/figures/figures-
 import { evaluationsOf, statisticsOf } from "../src/figures/opened-figures.js"
 import { mergedSmallBins } from "../src/figures/small-bins.js"
 import { countStatistics } from "../src/figures/statistics.js"
-import type { StudyEvaluation, StudyStatistics } from "../src/figures/study-figures.js"
+import { figuresProblem, type StudyEvaluation, type StudyStatistics } from "../src/figures/study-figures.js"
 import { epsilonAfter, isPrivate } from "../src/privacy-plan.js"
 import { studyDigest, trainingDigest, valueCount } from "../src/study.js"
 import { architectureOf } from "../src/training.js"
@@ -293,6 +293,22 @@ describe("what an opened sum says", () => {
     expect(roc.at(-1)).toEqual({ falsePositives: 1, truePositives: 1 })
   })
 
+  it("[S27] tells of no few rows between two points of the ROC curve or in a bin of the calibration", () => {
+    const negatives = [30, 1, 0, 6, 2, 0, 0, 1, 1, 0]
+    const positives = [0, 1, 0, 0, 1, 4, 0, 0, 9, 3]
+    const sum = Float64Array.from([...negatives, ...positives], (count) => count * ROW)
+    const { roc, calibration, rows } = readEvaluation(evaluation({ bins: 10 }), sum, 0)
+    const between = roc.slice(1).map(({ falsePositives, truePositives }, i) => {
+      const { falsePositives: fewer, truePositives: less } = roc[i] as (typeof roc)[number]
+      return Math.round((falsePositives - fewer) * 41 + (truePositives - less) * 18)
+    })
+    for (const count of [...between, ...calibration.map((bin) => bin.rows)])
+      expect(count === 0 || count >= 5).toBe(true)
+    expect(between.reduce((all, count) => all + count, 0)).toBe(rows)
+    expect(calibration.reduce((all, bin) => all + bin.rows, 0)).toBe(rows)
+    expect(calibration.reduce((all, bin) => all + bin.rows * bin.observed, 0)).toBeCloseTo(18, 9)
+  })
+
   it("stops after so many evaluations without a gain beyond the margin", () => {
     const rule = { evaluation: evaluation({ stop: { patience: 2, margin: 0.01 } }) }
     const of = (...aucs: readonly (number | null)[]) =>
@@ -304,6 +320,16 @@ describe("what an opened sum says", () => {
     expect(of(0.7, 0.705, 0.709)).toBe(1)
     expect(of(0.7, 0.72, 0.705, null)).toBe(2)
     expect(of(null, null, null)).toBeNull()
+  })
+
+  // a share of the noise is less than a facility is charged for: fogs under plain, and every facility of its own, know one
+  it("[S27] has no noise where single shares of it are known", () => {
+    const noisy = { ...withPrivacy({ epsilon: 50 }), evaluation: evaluation({ noiseMultiplier: 3 }) }
+    const problem = (changes: StudyChanges) => figuresProblem(testStudy(5, { ...noisy, ...changes }))
+    expect(problem({})).toBeNull()
+    expect(problem({ protection: "plain" })).toBeNull()
+    expect(problem({ protection: "plain", insecureSeed: null })?.message).toMatchInlineSnapshot(`"Under plain each facility's part in evaluations is read with a share of the noise alone, which is less than it is charged for."`)
+    expect(problem({ cohort: { colluders: 0 } })?.message).toMatchInlineSnapshot(`"Evaluations have noise of which every facility knows its own share: whoever takes it off a sum finds less than is charged for."`)
   })
 
   it("is refused in studies that declare it wrongly", () => {

@@ -69,7 +69,7 @@ describe("a fog", () => {
 
   it("sends what it has when its time is up, once, and drops what comes later", () => {
     const first = tell(collecting, "clinic-1", updateOf("clinic-1", 7))
-    const timer = { type: "timer", name: "collect/1/1" } as const
+    const timer = { type: "timer", name: "collect/update/1/1" } as const
     const late = stepFog(context, first.state, timer)
     expect(sent(late.effects)).toMatchObject([{ type: "region" }])
     expect(stepFog(context, late.state, timer).effects).toEqual([])

@@ -76,6 +76,7 @@ describe("a leader's folder", () => {
       ended: true,
       stopped: null,
       cosignedEvent: placeOf(log, "finish"),
+      openedSums: 2,
       headsCompared: 0,
       bundle: null,
     })

@@ -5,6 +5,7 @@ import { isNetwork, networkLogits } from "../network-training.js"
 import type { Study } from "../study.js"
 import { architectureOf } from "../training.js"
 import { checkRows, evaluationLength, ROW, rowsCounted } from "./figures-vector.js"
+import { mergedSmallBins } from "./small-bins.js"
 import type { StudyEvaluation } from "./study-figures.js"
 
 type Evaluating = Study & { readonly evaluation: StudyEvaluation }
@@ -57,9 +58,12 @@ export interface Evaluation {
   /** Both as if each score were the middle of its bin. */
   readonly logLoss: number | null
   readonly brier: number | null
-  /** Points of the ROC curve at the edges of bins, from (0, 0) to (1, 1). */
+  /** Points of the ROC curve at edges of bins, from (0, 0) to (1, 1): between two lie no few rows. */
   readonly roc: readonly { readonly falsePositives: number; readonly truePositives: number }[]
-  /** Tenths of the scores: their mean as if scores were the middles of bins, and the share with the condition. */
+  /**
+   * Tenths of the scores, those of few rows joined with their neighbours: their mean as if scores were the middles of bins,
+   * and the share with the condition.
+   */
   readonly calibration: readonly {
     readonly predicted: number
     readonly observed: number
@@ -71,6 +75,10 @@ export interface Evaluation {
 
 const sumOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0)
 
+/** Where bins side by side begin and end once those of few rows are joined with their neighbours. */
+const joinedPlaces = (rows: readonly number[]): readonly { readonly from: number; readonly to: number }[] =>
+  mergedSmallBins(rows.map((count, place) => ({ from: place, to: place + 1, rows: count })))
+
 const calibrationOf = (
   negatives: readonly number[],
   positives: readonly number[],
@@ -81,13 +89,28 @@ const calibrationOf = (
     const middle = (bin + 0.5) / bins
     const tenth = tenths[Math.min(9, Math.floor(middle * 10))] as (typeof tenths)[number]
     const rows = (negatives[bin] as number) + (positives[bin] as number)
-    tenth.rows += rows
     tenth.scores += middle * rows
     tenth.positives += positives[bin] as number
+    tenth.rows += rows
   }
-  return tenths.flatMap(({ scores, positives: ill, rows }) =>
-    rows === 0 ? [] : [{ predicted: scores / rows, observed: ill / rows, rows }],
-  )
+  return joinedPlaces(tenths.map(({ rows }) => rows)).flatMap(({ from, to }) => {
+    const joined = tenths.slice(from, to)
+    const rows = sumOf(joined.map((tenth) => tenth.rows))
+    if (rows === 0) return []
+    const predicted = sumOf(joined.map(({ scores }) => scores)) / rows
+    return [{ predicted, observed: sumOf(joined.map((tenth) => tenth.positives)) / rows, rows }]
+  })
+}
+
+/** The ROC curve at the edges of bins that are told. */
+const rocOf = (negatives: readonly number[], positives: readonly number[]): Evaluation["roc"] => {
+  const [without, having] = [sumOf(negatives), sumOf(positives)]
+  const places = joinedPlaces(negatives.map((count, bin) => count + (positives[bin] as number)))
+  const over = (of: readonly number[], bin: number): number => sumOf(of.slice(bin))
+  return [negatives.length, ...places.map(({ from }) => from).reverse()].map((edge) => ({
+    falsePositives: over(negatives, edge) / without,
+    truePositives: over(positives, edge) / having,
+  }))
 }
 
 /**
@@ -118,7 +141,6 @@ export const readEvaluation = ({ bins }: StudyEvaluation, sum: Float64Array, noi
       (p, bin) => (positives[bin] as number) * (1 - p) * (1 - p) + (negatives[bin] as number) * p * p,
     ),
   )
-  const over = (of: readonly number[], bin: number): number => sumOf(of.slice(bin))
   return {
     rows: Math.round(rows),
     positives: Math.round(having),
@@ -128,12 +150,7 @@ export const readEvaluation = ({ bins }: StudyEvaluation, sum: Float64Array, noi
     aucError: both ? shared / 2 / pairs : null,
     logLoss: rows > 0 ? lost / rows : null,
     brier: rows > 0 ? squared / rows : null,
-    roc: both
-      ? Array.from({ length: bins + 1 }, (_, i) => ({
-          falsePositives: over(negatives, bins - i) / without,
-          truePositives: over(positives, bins - i) / having,
-        }))
-      : [],
+    roc: both ? rocOf(negatives, positives) : [],
     calibration: calibrationOf(negatives, positives),
     noise,
   }

@@ -5,6 +5,7 @@ import { noiseBound, noiseShare } from "@consilium/privacy/distributed-noise"
 import { type DpEvent, nonPrivateEvent } from "@consilium/privacy/events"
 import type { FiguresPurpose } from "../purpose.js"
 import type { Study } from "../study.js"
+import { TAIL_BITS } from "../sum-noise.js"
 
 // Figures are vectors of whole numbers, added under the study's protection like updates: what one patient adds is
 // bounded, and with privacy every facility adds its share of noise.
@@ -74,7 +75,7 @@ export const figuresNoise = (study: Noisy, purpose: FiguresPurpose, facilities: 
 const noiseBoundOf = (study: Noisy, purpose: FiguresPurpose): number => {
   const dimension = figuresLength(study, purpose)
   if (noiseOf(study, purpose) === 0 || dimension === 0) return 0
-  return noiseBound(sharesOf(study, purpose, dimension).localSigma, dimension)
+  return noiseBound(sharesOf(study, purpose, dimension).localSigma, dimension, TAIL_BITS)
 }
 
 /** Largest honest magnitude of a number in a facility's vectors of figures; 0 in a study without any. */
@@ -88,7 +89,7 @@ export const figuresBound = (study: Noisy): number => {
 
 /**
  * A facility's vector with its share of noise, drawn within the bound that ranges are made for: a share beyond it, which
- * comes less than once in 2^40 draws, is drawn again.
+ * comes less than once in 2^128 draws, is drawn again, and no delta notices (see `TAIL_BITS`).
  */
 export const withNoiseShare = (
   study: Noisy,
@@ -110,7 +111,7 @@ export const checkRows = (rows: number, most: number, what: string): void => {
   if (rows > most)
     throw new ConsiliumError(
       "round/too-many-rows",
-      `This facility has ${rows} ${what} rows; the study's figures are made for at most ${most}.`,
+      `This facility has more ${what} rows than the ${most} that the study's figures are made for.`,
       { remedy: "Raise most_rows in the study." },
     )
 }

@@ -15,8 +15,9 @@ export interface RowsToCount {
 
 type Counting = Pick<Study, "privacy" | "model"> & { readonly statistics: StudyStatistics }
 
+/** What is no number is the lowest: it must not make one of a sum, which every other patient is in. */
 const placeOf = (value: number, { low, high }: StudyStatistics["ranges"][number]): number =>
-  Math.min(1, Math.max(0, (value - low) / (high - low)))
+  Math.min(1, Math.max(0, (value - low) / (high - low) || 0))
 
 const binOf = (place: number, bins: number): number => Math.min(bins - 1, Math.floor(place * bins))
 

@@ -75,6 +75,16 @@ const noiseProblem = (study: Study, noiseMultiplier: number, what: string): Prob
           message: `${what} are to be noisy in a study without privacy.`,
           remedy: "Set the noise to 0, or declare privacy.",
         }
+  if (study.protection === "plain" && study.insecureSeed === null)
+    return {
+      message: `Under plain each facility's part in ${what.toLowerCase()} is read with a share of the noise alone, which is less than it is charged for.`,
+      remedy: "Choose another protection, or leave them out.",
+    }
+  if (study.cohort.colluders < 1)
+    return {
+      message: `${what} have noise of which every facility knows its own share: whoever takes it off a sum finds less than is charged for.`,
+      remedy: "Set cohort.colluders to 1 or more, or leave them out.",
+    }
   return noiseMultiplier > 0 && noiseMultiplier <= 1e6
     ? null
     : {
