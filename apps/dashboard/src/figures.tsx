@@ -17,10 +17,7 @@ const Evaluations = ({ evaluations }: { readonly evaluations: readonly Evaluatio
       <table>
         <thead>
           <tr>
-            <th scope="col">After round</th>
-            <th scope="col" className="number">
-              Facilities
-            </th>
+            <th scope="col">Round</th>
             <th scope="col" className="number">
               Patients
             </th>
@@ -39,23 +36,18 @@ const Evaluations = ({ evaluations }: { readonly evaluations: readonly Evaluatio
             <th scope="col" className="number">
               Balanced
             </th>
-            <th scope="col" className="number">
-              Brier
-            </th>
           </tr>
         </thead>
         <tbody>
           {evaluations.map((one) => (
             <tr key={one.round}>
               <th scope="row">{one.round}</th>
-              <td className="number">{countText(one.facilities.length)}</td>
               <td className="number">{countText(one.rows)}</td>
               <td className="number">{countText(one.positives)}</td>
               <td className="number">{figureText(one.auc)}</td>
               <td className="number">{figureText(one.aucError)}</td>
               <td className="number">{figureText(one.accuracy)}</td>
               <td className="number">{figureText(one.balancedAccuracy)}</td>
-              <td className="number">{figureText(one.brier)}</td>
             </tr>
           ))}
         </tbody>
@@ -70,7 +62,8 @@ const Statistics = ({ statistics }: { readonly statistics: StatisticsView }) => 
   <>
     <p>
       All training patients as one group: {countText(statistics.rows)}, of which{" "}
-      {countText(statistics.positives)} are ill.
+      {countText(statistics.positives)} are ill. The last three columns are the values that a quarter, half
+      and three quarters of them lie below.
     </p>
     <Scrolling label="Statistics of all training patients together">
       <table>
@@ -84,13 +77,13 @@ const Statistics = ({ statistics }: { readonly statistics: StatisticsView }) => 
               Deviation
             </th>
             <th scope="col" className="number">
-              Quarter below
+              25 %
             </th>
             <th scope="col" className="number">
-              Half below
+              50 %
             </th>
             <th scope="col" className="number">
-              Three quarters below
+              75 %
             </th>
           </tr>
         </thead>
