@@ -254,14 +254,20 @@ const checkOpeners = (
     )
 }
 
-/** Measures the new model once per certified list: exact figures on patients are not given for any model asked about. */
+/**
+ * Measures the new model once per certified list of updates: exact figures on patients are not given for any model asked
+ * about, nor once more for an evaluation, which is how all patients together are counted.
+ */
 export const onCandidate = (
   context: FacilityContext,
   state: FacilityState,
   message: MessageOf<"candidate">,
 ): FacilityStep => {
   const parameters = modelParameters(context.study, message.model)
-  const asked = "attempt" in state && equalBytes(state.attempt.digest, message.spec)
+  const asked =
+    "attempt" in state &&
+    state.attempt.spec.purpose === "update" &&
+    equalBytes(state.attempt.digest, message.spec)
   if (asked && state.phase === "opened" && state.measured)
     throw new ConsiliumError("round/stale", "The new model of this attempt was measured before.")
   if (!asked || state.phase !== "opened" || !maySendMetrics(context))

@@ -9,6 +9,8 @@ import type { Turn } from "./leader-turn.js"
  * attempt can ever have a cohort again; null if one may, or if there is no closed round to end with.
  */
 export const endOnBudgets = (turn: Turn, attempt: Attempt): LeaderState | null => {
+  // what is refused during figures or a ceremony may be late: an audit counts refusals of updates alone
+  if (attempt.spec.purpose !== "update") return null
   const { study, directory } = turn.context
   const rounds = turn.progress.closed.length
   const usedUp = [...attempt.out].flatMap(([id, code]) => (code === BUDGET_USED_UP ? [id] : []))

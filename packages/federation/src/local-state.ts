@@ -13,6 +13,8 @@ export const localStateCodec = record({
   cursor: batchCursorCodec,
   /** L2 norms that gradients are clipped to, where clipping adapts; none before the first round, or where it does not. */
   clipNorms: list(f64, 4096),
+  /** What the clip norms become once the update of the round from this base is charged: noisy counts moved them. */
+  nextClipNorms: nullable(record({ base: fixedBytes(32), norms: list(f64, 4096) })),
   /** This facility's control variate, where the strategy has any; null before a round that its update counted in. */
   control: nullable(values),
   /** What the control variate becomes once the update of the round from this base has counted. */
@@ -25,10 +27,21 @@ export type LocalState = Encoded<typeof localStateCodec>
 export const startLocalState = (): LocalState => ({
   cursor: startCursor(),
   clipNorms: [],
+  nextClipNorms: null,
   control: null,
   nextControl: null,
   personal: null,
 })
+
+/**
+ * What is left here by a round whose update was charged. Norms that a training moved which was never paid for are forgotten:
+ * they tell of its patients, and steps that are clipped to them would.
+ */
+export const afterCharged = (local: LocalState, base: Uint8Array): LocalState => {
+  const { nextClipNorms } = local
+  if (nextClipNorms === null || !equalBytes(nextClipNorms.base, base)) return local
+  return { ...local, clipNorms: nextClipNorms.norms, nextClipNorms: null }
+}
 
 /**
  * What is left here by a round that was closed with this facility's update in its sum: only now is the control variate the

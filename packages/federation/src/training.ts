@@ -103,7 +103,9 @@ const trainSteps = (work: LocalRound): { readonly parameters: Float64Array; read
           random,
           clipNorms: local.clipNorms,
         })
-    return { parameters: steps.parameters, local: { ...local, clipNorms: steps.clipNorms } }
+    const { clipNorms: norms } = steps
+    const nextClipNorms = norms.length === 0 ? null : { base: spec.model, norms }
+    return { parameters: steps.parameters, local: { ...local, nextClipNorms } }
   }
   const { steps, batchSize, learningRate, proximalMu } = study.training
   if (isNetwork(study)) {

@@ -2,12 +2,14 @@ import { toHex } from "@consilium/base/bytes"
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { evaluate } from "@consilium/learning/metrics"
 import { describe, expect, it } from "vitest"
+import { BUDGET_USED_UP } from "../src/budget-end.js"
 import { bestBeforeStop, countScores, readEvaluation } from "../src/figures/evaluation.js"
 import { figuresSensitivity, ROW, withNoiseShare } from "../src/figures/figures-vector.js"
 import { evaluationsOf, statisticsOf } from "../src/figures/opened-figures.js"
 import { mergedSmallBins } from "../src/figures/small-bins.js"
 import { countStatistics } from "../src/figures/statistics.js"
 import { figuresProblem, type StudyEvaluation, type StudyStatistics } from "../src/figures/study-figures.js"
+import { type Message, type MessageOf, specDigest } from "../src/messages.js"
 import { epsilonAfter, isPrivate } from "../src/privacy-plan.js"
 import { studyDigest, trainingDigest, valueCount } from "../src/study.js"
 import { architectureOf } from "../src/training.js"
@@ -130,6 +132,61 @@ describe("figures of all facilities together", () => {
     expect(others).toEqual([])
     expect(only).toMatchObject({ purpose: "evaluation" })
     expect(only?.cohort).toHaveLength(3)
+  })
+
+  it("[S12] do not end a study on budgets, whatever refusals arrive during them: the log holds for an audit", () => {
+    let evaluating = false
+    const run = runStudy({
+      study: {
+        ...withPrivacy({ epsilon: 50 }),
+        rounds: 2,
+        attempts: 2,
+        evaluation: evaluation({ every: 1, noiseMultiplier: 3 }),
+      },
+      facilities: 4,
+      records,
+      speak: (utterance) => {
+        const { by, message } = utterance
+        if (message.type === "announce") evaluating = message.spec.purpose === "evaluation"
+        // as a refusal of the round's update that came late would
+        if (!evaluating || !["submit", "update"].includes(message.type)) return [utterance]
+        if (by !== "clinic-1" && by !== "clinic-2") return [utterance]
+        const late = {
+          type: "refusal",
+          round: 1,
+          attempt: 1,
+          code: BUDGET_USED_UP,
+          reason: "Spent.",
+        } as const
+        return [{ by, to: "leader", message: late }]
+      },
+    })
+    expect(run.leader.progress.closed).toHaveLength(2)
+    expect(audited(run).certifiedRounds).toBe(2)
+  })
+
+  it("[S27] [S5] are no occasion to have a model measured by single facilities", () => {
+    let evaluated: Message | null = null
+    const run = runStudy({
+      study: { rounds: 1, evaluation: evaluation() },
+      facilities: 4,
+      records,
+      speak: (utterance) => {
+        const { message } = utterance
+        if (message.type === "announce" && message.spec.purpose === "evaluation")
+          evaluated = { type: "candidate", spec: specDigest(message.spec), model: message.model }
+        return message.type === "closed" && evaluated !== null
+          ? [{ ...utterance, message: evaluated }, utterance]
+          : [utterance]
+      },
+    })
+    const asked = run.said.filter(({ message }) => message === evaluated)
+    expect(asked.length).toBeGreaterThan(0)
+    const spec = evaluated === null ? "" : toHex((evaluated as MessageOf<"candidate">).spec)
+    const reports = run.said.flatMap(({ message }) =>
+      message.type === "report" && toHex(message.spec) === spec ? [message.metrics] : [],
+    )
+    expect(reports).toEqual([null, null, null, null])
   })
 
   it("stop a study whose model gets no better, with the best round's model in use", () => {
@@ -328,8 +385,12 @@ describe("what an opened sum says", () => {
     const problem = (changes: StudyChanges) => figuresProblem(testStudy(5, { ...noisy, ...changes }))
     expect(problem({})).toBeNull()
     expect(problem({ protection: "plain" })).toBeNull()
-    expect(problem({ protection: "plain", insecureSeed: null })?.message).toMatchInlineSnapshot(`"Under plain each facility's part in evaluations is read with a share of the noise alone, which is less than it is charged for."`)
-    expect(problem({ cohort: { colluders: 0 } })?.message).toMatchInlineSnapshot(`"Evaluations have noise of which every facility knows its own share: whoever takes it off a sum finds less than is charged for."`)
+    expect(problem({ protection: "plain", insecureSeed: null })?.message).toMatchInlineSnapshot(
+      `"Under plain each facility's part in evaluations is read with a share of the noise alone, which is less than it is charged for."`,
+    )
+    expect(problem({ cohort: { colluders: 0 } })?.message).toMatchInlineSnapshot(
+      `"Evaluations have noise of which every facility knows its own share: whoever takes it off a sum finds less than is charged for."`,
+    )
   })
 
   it("is refused in studies that declare it wrongly", () => {

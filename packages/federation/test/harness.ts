@@ -26,7 +26,7 @@ import {
 import { startLeader, stepLeader } from "../src/leader.js"
 import type { LeaderContext, LeaderEffect, LeaderEvent, LeaderState } from "../src/leader-state.js"
 import { emptyLedger, type LedgerHead, ledgerHeadAfter } from "../src/ledger-chain.js"
-import { afterCounted, startLocalState } from "../src/local-state.js"
+import { afterCharged, afterCounted, startLocalState } from "../src/local-state.js"
 import { headerHash, type LogEntry } from "../src/log.js"
 import {
   type CosignedHead,
@@ -574,6 +574,9 @@ const addFacility = (world: Federation, me: Participant, index: number): (() => 
         return
       case "counted":
         local = afterCounted(local, effect.base)
+        return
+      case "charge":
+        if (effect.charge.purpose === "update") local = afterCharged(local, effect.charge.model)
         return
       case "enter": {
         const { seq, hash: previous } = world.ledgers[me.name] ?? emptyLedger(me.id)

@@ -91,11 +91,8 @@ describe("a share of noise that was sent and is kept no more", () => {
   const first = { round: 1, attempt: 1 }
   const next = { round: 1, attempt: 2 }
 
-  it.each([
-    ["update", "S26"],
-    ["evaluation", "S27"],
-  ] as const)(
-    "is not followed by another for the same %s when the leader says it is closed [%s]",
+  it.each(["update", "evaluation"] as const)(
+    "[S26] [S27] is not followed by another for the same %s when the leader says it is closed",
     (purpose) => {
       const { context, directory, models, specOf, announce, sentFor, says } = sceneOf(
         STUDIES[purpose],
@@ -120,11 +117,8 @@ describe("a share of noise that was sent and is kept no more", () => {
     },
   )
 
-  it.each([
-    ["update", "S26"],
-    ["evaluation", "S27"],
-  ] as const)(
-    "is not followed by another for the same %s when one from another model came between [%s]",
+  it.each(["update", "evaluation"] as const)(
+    "[S26] [S27] is not followed by another for the same %s when one from another model came between",
     (purpose) => {
       const { context, models, specOf, announce, sentFor, says } = sceneOf(STUDIES[purpose], purpose)
       const over = (state: FacilityState, spec: RoundSpec) =>

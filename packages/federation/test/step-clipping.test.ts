@@ -7,7 +7,7 @@ import { dpEventCodec } from "@consilium/privacy/event-codec"
 import type { DpEvent } from "@consilium/privacy/events"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { describe, expect, it } from "vitest"
-import { type LocalState, localStateCodec, startLocalState } from "../src/local-state.js"
+import { afterCharged, type LocalState, localStateCodec, startLocalState } from "../src/local-state.js"
 import {
   type Clipping,
   epsilonAfter,
@@ -130,6 +130,7 @@ describe("what clipping costs", () => {
 })
 
 const COLUMNS = 12
+const BASE = new Uint8Array(32)
 const wide = (privacy: Partial<StudyPrivacy>, steps = 1, learningRate = 0.5): PrivateStudy => {
   const standardise = Array.from({ length: COLUMNS }, () => ({ mean: 0, deviation: 1 }))
   return testStudy(4, {
@@ -148,7 +149,7 @@ const train = (
 ) =>
   trainRound({
     study,
-    spec: { round, attempt: 1, model: new Uint8Array(32) },
+    spec: { round, attempt: 1, model: BASE },
     parameters: new Float64Array(COLUMNS + 1),
     examples,
     patients,
@@ -163,20 +164,28 @@ describe("the clip norm that a facility carries from round to round", () => {
     let local = startLocalState()
     return Array.from({ length: count }, (_, i) => {
       const trained = train(study, records, local, i + 1)
-      local = between(trained.local)
+      local = between(afterCharged(trained.local, BASE))
       return trained
     })
   }
 
   it("moves in every step, within its limits, and is kept with what was trained", () => {
     const all = rounds(6, (local) => local)
-    const norms = all.map(({ local }) => local.clipNorms[0] as number)
+    const norms = all.map(({ local }) => local.nextClipNorms?.norms[0] as number)
     expect(new Set(norms).size).toBe(6)
     for (const norm of norms) {
       expect(norm).toBeGreaterThanOrEqual(0.05)
       expect(norm).toBeLessThanOrEqual(8)
     }
-    expect(all.every(({ local }) => local.clipNorms.length === 1)).toBe(true)
+    expect(all.every(({ local }) => local.nextClipNorms?.norms.length === 1)).toBe(true)
+  })
+
+  it("[S20] is forgotten with an update that is never charged: no later one is clipped to what nothing paid for", () => {
+    const [unpaid] = rounds(1, (local) => local)
+    const after = train(study, records, unpaid?.local ?? startLocalState(), 2)
+    expect(after.values).toEqual(train(study, records, startLocalState(), 2).values)
+    const other = new Uint8Array(32).fill(1)
+    expect(afterCharged(after.local, other)).toBe(after.local)
   })
 
   it("comes back from storage to the same integers; without it they are others", () => {
@@ -190,7 +199,7 @@ describe("the clip norm that a facility carries from round to round", () => {
 
   it("is none where clipping does not adapt", () => {
     for (const privacy of [{}, { clipping: LAYERS }, { mechanism: "laplace" }] as const)
-      expect(train(wide(privacy), records, startLocalState()).local.clipNorms).toEqual([])
+      expect(train(wide(privacy), records, startLocalState()).local.nextClipNorms).toBeNull()
   })
 
   it("grows until nobody is clipped if the quantile is high, and stays within its limits with nobody in any sample", () => {
@@ -198,12 +207,12 @@ describe("the clip norm that a facility carries from round to round", () => {
       { clipping: { ...ADAPTIVE, targetQuantile: 0.97 }, sampleRate: 1, maxGradNorm: 0.06 },
       60,
     )
-    const [norm] = train(high, records, startLocalState()).local.clipNorms as [number]
+    const norm = train(high, records, startLocalState()).local.nextClipNorms?.norms[0]
     expect(norm).toBeGreaterThan(0.5)
     const nobody = wide({ clipping: ADAPTIVE, sampleRate: 1e-6 }, 60, 1e-6)
     const { values, local } = train(nobody, records, startLocalState())
-    expect(local.clipNorms[0]).toBeGreaterThanOrEqual(0.05)
-    expect(local.clipNorms[0]).toBeLessThanOrEqual(8)
+    expect(local.nextClipNorms?.norms[0]).toBeGreaterThanOrEqual(0.05)
+    expect(local.nextClipNorms?.norms[0]).toBeLessThanOrEqual(8)
     expect(values).toHaveLength(COLUMNS + 1)
   })
 })

@@ -1,6 +1,11 @@
 import type { SecretKey } from "@consilium/base/random"
 import { serverOptimiserOf } from "@consilium/federation/leader-state"
-import { afterCounted, type LocalState, startLocalState } from "@consilium/federation/local-state"
+import {
+  afterCharged,
+  afterCounted,
+  type LocalState,
+  startLocalState,
+} from "@consilium/federation/local-state"
 import { initialModel, modelHashOf, moveModel } from "@consilium/federation/model"
 import { meanUpdate } from "@consilium/federation/opened-sum"
 import { baseHash, moveControl, startControl } from "@consilium/federation/round-base"
@@ -57,7 +62,7 @@ export const trainDirectly = (
         local: stateOf(name),
         secret: secretOf(name, round),
       })
-      states.set(name, afterCounted(local, spec.model))
+      states.set(name, afterCounted(afterCharged(local, spec.model), spec.model))
       for (const [i, value] of values.entries()) sum[i] = (sum[i] as number) + value
     }
     const mean = meanUpdate(study, sum, facilities.length)

@@ -13,7 +13,7 @@ import {
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import { SecretKey } from "@consilium/base/random"
-import { releaseOf } from "@consilium/federation/charge"
+import { type Charge, releaseOf } from "@consilium/federation/charge"
 import { startFacility, stepFacility } from "@consilium/federation/facility"
 import { decodeFacility, encodeFacility } from "@consilium/federation/facility-snapshot"
 import type {
@@ -31,6 +31,7 @@ import {
   witnessOfList,
 } from "@consilium/federation/ledger-witness"
 import {
+  afterCharged,
   afterCounted,
   type LocalState,
   localStateCodec,
@@ -223,7 +224,7 @@ export class FacilityMachine implements RoleMachine {
     if (keys !== null && step.state.memory.keys?.epoch !== keys.epoch) eraseKeys(keys)
     if (event.type === "training-failed") this.#ledger.release(this.#id)
     for (const effect of step.effects)
-      if (effect.type === "charge") this.#ledger.note(this.#id, effect.charge, at)
+      if (effect.type === "charge") this.#charged(effect.charge, at)
       else if (effect.type === "ledger-shown") this.#ledger.noteShown(this.#id, effect.nonce, effect.heads)
       else if (effect.type === "counted") this.#local = afterCounted(this.#local, effect.base)
       else if (effect.type === "ended") this.#ledger.leave(this.#id)
@@ -401,6 +402,11 @@ export class FacilityMachine implements RoleMachine {
         ]
       }
     }
+  }
+
+  #charged(charge: Charge, at: number): void {
+    this.#ledger.note(this.#id, charge, at)
+    if (charge.purpose === "update") this.#local = afterCharged(this.#local, charge.model)
   }
 
   /** What nobody was told yet of budgets that are nearly used up. */
