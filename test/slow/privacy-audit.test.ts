@@ -14,6 +14,7 @@ import { buildProgram, PROGRAM } from "../security/study-run.js"
 const OPTIMIZER = "packages/privacy/dist/dp-optimizer.js"
 const TRAINING = "packages/federation/dist/private-training.js"
 const FACILITY = "packages/federation/dist/facility.js"
+const SENDING = "packages/federation/dist/facility-sending.js"
 
 const ROWS = [
   "process/noise",
@@ -90,12 +91,12 @@ const BROKEN: readonly {
         to: "const made = null;",
       },
       {
-        file: FACILITY,
+        file: SENDING,
         from: "charged: false,",
         to: "charged: madeFor(state.memory, state.attempt.spec)?.charged === true,",
       },
       {
-        file: FACILITY,
+        file: SENDING,
         from: "ledger: null,",
         to: "ledger: madeFor(state.memory, state.attempt.spec)?.ledger ?? null,",
       },

@@ -220,3 +220,6 @@ export const toLeader = (context: FacilityContext, message: Message): FacilityEf
   to: context.directory.leader.id,
   message,
 })
+
+/** As much of a reason as a message carries. */
+export const shortened = (reason: string): string => [...reason].slice(0, 250).join("")
