@@ -27,7 +27,7 @@ const bench = (words: readonly string[]): Promise<{ readonly code: number; reado
       resolve({ code: error === null ? 0 : Number(error.code), report: JSON.parse(stdout) as Report }),
     )
   })
-const valueOf = ({ rows }: Report, id: string): number =>
+const figureOf = ({ rows }: Report, id: string): number =>
   rows.find((row) => row.id === id)?.value ?? Number.NaN
 
 beforeAll(async () => {
@@ -43,9 +43,9 @@ describe.skipIf(data === undefined)(`benches on the heart data${why}`, () => {
     const { bars } = report as Report & { readonly bars: readonly { readonly holds: boolean }[] }
     expect(bars).toHaveLength(14)
     expect(bars.every(({ holds }) => holds)).toBe(true)
-    expect(valueOf(report, "fed-heart.fedyogi.accuracy")).toBeCloseTo(0.741, 3)
-    expect(valueOf(report, "fed-heart.majority.accuracy")).toBeCloseTo(0.721, 3)
-    expect(valueOf(report, "fed-heart.scaffold.auc")).toBeGreaterThan(0.8)
+    expect(figureOf(report, "fed-heart.fedyogi.accuracy")).toBeCloseTo(0.741, 3)
+    expect(figureOf(report, "fed-heart.majority.accuracy")).toBeCloseTo(0.721, 3)
+    expect(figureOf(report, "fed-heart.scaffold.auc")).toBeGreaterThan(0.8)
   }, 300_000)
 
   it("show what privacy budgets leave, as a table and a drawing", async () => {
@@ -54,7 +54,7 @@ describe.skipIf(data === undefined)(`benches on the heart data${why}`, () => {
     expect(code).toBe(0)
     expect(report).toMatchObject({ delta: 1e-3, bar: { holds: true } })
     // less noise, better models; the noise on the sum costs less than each facility's own
-    const auc = (place: string, budget: string) => valueOf(report, `privacy-utility.${place}.${budget}.auc`)
+    const auc = (place: string, budget: string) => figureOf(report, `privacy-utility.${place}.${budget}.auc`)
     expect(auc("sum", "8")).toBeGreaterThan(auc("sum", "0.5"))
     expect(auc("sum", "1")).toBeGreaterThan(auc("local", "1"))
     const drawing = readFileSync(plot, "utf8")
