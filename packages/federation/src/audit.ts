@@ -325,10 +325,10 @@ export class LogAudit {
     this.#released = round
   }
 
-  #refusedForBudget(actor: Uint8Array, { round, attempt }: MessageOf<"refusal">): void {
+  #refusedForBudget(actor: Uint8Array, { purpose, round, attempt }: MessageOf<"refusal">): void {
     const spec = this.#attempt?.spec
-    if (spec?.purpose === "update" && spec.round === round && spec.attempt === attempt)
-      this.#usedUp.add(toHex(actor))
+    if (purpose !== "update" || spec?.purpose !== "update") return
+    if (spec.round === round && spec.attempt === attempt) this.#usedUp.add(toHex(actor))
   }
 
   /** Whether the study may be finished early: the facilities' own refusals leave too few for any further sum. */

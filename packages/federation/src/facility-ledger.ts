@@ -87,14 +87,14 @@ export const refuseSetBack = (
   proposal: Proposal,
   { facility, name, wrong }: NonNullable<ReturnType<typeof setBackIn>>,
 ): FacilityStep => {
-  const { round, attempt } = proposal.spec
+  const { purpose, round, attempt } = proposal.spec
   const code = "privacy/peer-ledger-set-back"
   const detail = `The privacy ledger of ${name} was set back: ${wrong}. What it spent before may be forgotten, so no list with it is signed.`
   return {
     state,
     effects: [
       { type: "security", code, about: facility, evidence: certificateDigest(proposal), detail },
-      toLeader(context, { type: "refusal", round, attempt, code, reason: detail }),
+      toLeader(context, { type: "refusal", purpose, round, attempt, code, reason: detail }),
     ],
   }
 }

@@ -51,11 +51,14 @@ export const onTrainingFailed = (
   const record: FacilityEffect = { type: "record", event: "training-failed", detail }
   if (state.phase !== "training" || !equalBytes(state.attempt.digest, event.spec))
     return { state, effects: [record] }
-  const { round, attempt } = state.attempt.spec
+  const { purpose, round, attempt } = state.attempt.spec
   const reason = shortened(event.reason)
   return {
     state: { phase: "idle", memory: state.memory },
-    effects: [record, toLeader(context, { type: "refusal", round, attempt, code: event.code, reason })],
+    effects: [
+      record,
+      toLeader(context, { type: "refusal", purpose, round, attempt, code: event.code, reason }),
+    ],
   }
 }
 

@@ -295,7 +295,7 @@ const onAnnounce = (
       state: { phase: "idle", memory: past },
       effects: [
         { type: "record", event: "round-refused", detail: `${refusal.code}: ${refusal.reason}` },
-        toLeader(context, { type: "refusal", round, attempt: number, ...refusal }),
+        toLeader(context, { type: "refusal", purpose, round, attempt: number, ...refusal }),
       ],
     }
   const base = ceremony ? null : announcedBase(context, message)
@@ -388,12 +388,10 @@ const onDecision = (
   if (!approved)
     return {
       state: { phase: "idle", memory },
-      effects: [record, toLeader(context, { type: "refusal", ...refusedOf(memory), ...DENIED })],
+      effects: [record, toLeader(context, { type: "refusal", ...memory.last, ...DENIED })],
     }
   return { state: { ...state, memory, asking: null }, effects: [record, workFor(attempt, asking)] }
 }
-
-const refusedOf = ({ last: { round, attempt } }: Memory) => ({ round, attempt })
 
 const onVoid = (state: FacilityState, message: MessageOf<"void">): FacilityStep => {
   if (!("attempt" in state) || !equalBytes(state.attempt.digest, message.spec)) return { state, effects: [] }
@@ -445,7 +443,7 @@ const refuse = (
 ): FacilityStep => {
   const about = event.from.id
   const under = "attempt" in state ? state.attempt.spec : state.memory.last
-  const { round, attempt } = event.message.type === "announce" ? event.message.spec : under
+  const { purpose, round, attempt } = event.message.type === "announce" ? event.message.spec : under
   const evidence = sha256(encode(messageCodec, event.message))
   const kept = event.from.role === "leader" ? stillSeen(context, state, event.message) : state
   const reason = shortened(error.message)
@@ -461,7 +459,7 @@ const refuse = (
     effects: [
       { type: "security", code: error.code, about, evidence, detail: error.message },
       ...(event.from.role === "leader"
-        ? [toLeader(context, { type: "refusal", round, attempt, code: error.code, reason })]
+        ? [toLeader(context, { type: "refusal", purpose, round, attempt, code: error.code, reason })]
         : []),
     ],
   }

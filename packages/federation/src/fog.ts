@@ -125,6 +125,7 @@ const onMessage = (context: FogContext, state: FogState, from: Participant, mess
       return onUpdate(context, state, from, message)
     case "refusal":
       return state.phase === "collecting" &&
+        message.purpose === state.spec.purpose &&
         message.round === state.spec.round &&
         message.attempt === state.spec.attempt
         ? settle(context, { ...state, out: new Set(state.out).add(toHex(from.id)) })

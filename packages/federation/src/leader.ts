@@ -265,6 +265,7 @@ const onMessage = (turn: Turn, state: LeaderState, event: OnMessage): LeaderStat
     case "refusal":
       return "attempt" in state &&
         from.role === "facility" &&
+        message.purpose === state.attempt.spec.purpose &&
         message.round === state.attempt.spec.round &&
         message.attempt === state.attempt.spec.attempt
         ? onRefusal(turn, accept(state), from, message)

@@ -168,7 +168,13 @@ export const metricsCodec = record({
 })
 export type ReportedMetrics = Encoded<typeof metricsCodec>
 
-const refusalCodec = record({ round: u32, attempt: u16, code: text(64), reason: text(1024) })
+const refusalCodec = record({
+  purpose: purposeCodec,
+  round: u32,
+  attempt: u16,
+  code: text(64),
+  reason: text(1024),
+})
 export const trafficCodec = record({ update: u53, relayed: u53, opening: u53, metadata: u53 })
 const modelBytes = bytes(MAX_PAYLOAD)
 

@@ -260,7 +260,14 @@ describe("training that fails", () => {
     const result = step(training, failed(spec))
     expect(result.state.phase).toBe("idle")
     expect(sent(result.effects)).toEqual([
-      { type: "refusal", round: 1, attempt: 1, code: "learning/diverged", reason: "It diverged." },
+      {
+        type: "refusal",
+        purpose: "update",
+        round: 1,
+        attempt: 1,
+        code: "learning/diverged",
+        reason: "It diverged.",
+      },
     ])
   })
 

@@ -153,6 +153,7 @@ describe("figures of all facilities together", () => {
         if (by !== "clinic-1" && by !== "clinic-2") return [utterance]
         const late = {
           type: "refusal",
+          purpose: "update",
           round: 1,
           attempt: 1,
           code: BUDGET_USED_UP,

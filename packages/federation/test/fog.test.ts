@@ -84,6 +84,7 @@ describe("a fog", () => {
   it("waits for nobody who refused this attempt", () => {
     const refusal: Message = {
       type: "refusal",
+      purpose: "update",
       round: 1,
       attempt: 1,
       code: "policy/cohort",
@@ -94,6 +95,7 @@ describe("a fog", () => {
       { type: "region" },
     ])
     expect(tell(collecting, "clinic-3", { ...refusal, attempt: 2 }).state).toBe(collecting)
+    expect(tell(collecting, "clinic-3", { ...refusal, purpose: "evaluation" }).state).toBe(collecting)
   })
 
   it.each([...spoiled(updateOf("clinic-1", 7).payload).keys()])(

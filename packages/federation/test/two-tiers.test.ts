@@ -266,7 +266,14 @@ describe("a leader that collects updates itself", () => {
   })
 
   it("waits for nobody who refused", () => {
-    const refusal: Message = { type: "refusal", round: 1, attempt: 1, code: "policy/hours", reason: "night" }
+    const refusal: Message = {
+      type: "refusal",
+      purpose: "update",
+      round: 1,
+      attempt: 1,
+      code: "policy/hours",
+      reason: "night",
+    }
     const state = after(
       ["clinic-2", refusal],
       ["fog-1", regionOf(four)],

@@ -306,7 +306,7 @@ const everyMessage = (): ReadonlyMap<Message["type"], Message> => {
   const bytes = new Uint8Array(32).fill(5)
   const more: Message[] = [
     { type: "void", spec: bytes, reason: "void" },
-    { type: "refusal", round: 1, attempt: 1, code: "policy/refused", reason: "no" },
+    { type: "refusal", purpose: "update", round: 1, attempt: 1, code: "policy/refused", reason: "no" },
     { type: "security", code: "round/equivocation", about: new Uint8Array(16), evidence: bytes },
     { type: "roster", signed: bytes },
   ]
