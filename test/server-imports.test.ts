@@ -21,6 +21,11 @@ const ENTRIES = [
   ...API,
 ]
 
+/** The half of encrypted inference that is given ciphertexts, and what it shares with the half that is given patients. */
+const INFERENCE = ["server", "wire", "plan", "schema", "model"].flatMap((room) =>
+  filesUnder(`packages/inference/src/${room}`),
+)
+
 const EPOCH_KEY = "packages/lattice/src/threshold/epoch-key.ts"
 const FACILITY = "packages/federation/src/facility.ts"
 /** Files for those who hold a key or a share of one. */
@@ -33,6 +38,13 @@ const SECRET: readonly RegExp[] = [
   /^packages\/lattice\/src\/masked\/masked-sum\.ts$/,
   /^packages\/federation\/src\/sums\/facility\/.+\.ts$/,
   /^packages\/federation\/src\/facility[^/]*\.ts$/,
+]
+/** Files of encrypted inference, and of the schemes under it, for those who hold a key. */
+const INFERENCE_SECRET: readonly RegExp[] = [
+  ...SECRET,
+  /^packages\/lattice\/src\/rlwe\/(keys|encryption|noise|wire)\.ts$/,
+  /^packages\/lattice\/src\/ckks\/ckks\.ts$/,
+  /^packages\/inference\/src\/client\/.+\.ts$/,
 ]
 const isSecret = (path: string): boolean => SECRET.some((pattern) => pattern.test(path))
 
@@ -94,10 +106,8 @@ const chainsFrom = (
 }
 
 /** One sentence for each secret file that a server's code reaches. */
-const secretsReached = (tree: Tree, entry: string): readonly string[] =>
-  [...chainsFrom(tree, entry, isSecret)]
-    .filter(([path]) => isSecret(path))
-    .map(([, chain]) => chain.join(" -> "))
+const secretsReached = (tree: Tree, entry: string, secret = isSecret): readonly string[] =>
+  [...chainsFrom(tree, entry, secret)].filter(([path]) => secret(path)).map(([, chain]) => chain.join(" -> "))
 
 const folders = new Map(workspaces().map(({ folder, manifest }) => [manifest.name, folder]))
 const texts = new Map<string, string | undefined>()
@@ -116,21 +126,34 @@ describe("[S22] a server's code reaches no file that is for holders of keys", ()
   })
 })
 
+describe("the half of encrypted inference that is given ciphertexts reaches no file that is for holders of keys", () => {
+  it.each(INFERENCE)("%s", (entry) => {
+    const secret = (path: string) => INFERENCE_SECRET.some((pattern) => pattern.test(path))
+    expect(secretsReached(PROJECT, entry, secret)).toEqual([])
+  })
+})
+
 describe("the files that this speaks of", () => {
   const everyFileFrom = (entry: string): readonly string[] => [
     ...chainsFrom(PROJECT, entry, () => false).keys(),
   ]
 
   it("are there: a file that was renamed would be looked for in vain", () => {
-    const files = ["packages/lattice/src", "packages/federation/src"].flatMap(filesUnder)
-    expect(SECRET.filter((pattern) => !files.some((path) => pattern.test(path)))).toEqual([])
+    const files = ["packages/lattice/src", "packages/federation/src", "packages/inference/src"].flatMap(
+      filesUnder,
+    )
+    expect(INFERENCE_SECRET.filter((pattern) => !files.some((path) => pattern.test(path)))).toEqual([])
     expect(API).not.toEqual([])
+    expect(INFERENCE).toContain("packages/inference/src/server/model-server.ts")
   })
 
   it("are reached from where keys are held", () => {
     expect(everyFileFrom("packages/lattice/src/threshold/member.ts")).toContain(EPOCH_KEY)
     expect(everyFileFrom("packages/node/src/roles/facility.ts")).toContain(FACILITY)
     expect(everyFileFrom(FACILITY)).toContain(EPOCH_KEY)
+    expect(everyFileFrom("packages/inference/src/client/asker.ts")).toContain(
+      "packages/lattice/src/rlwe/keys.ts",
+    )
   })
 })
 

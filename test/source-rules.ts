@@ -28,6 +28,7 @@ const BIT_EXACT = new Set([
   "@consilium/privacy",
   "@consilium/learning",
   "@consilium/records",
+  "@consilium/inference",
   "@consilium/federation",
 ])
 /** What ECMAScript defines to the last bit; the rest of Math is left to the engine's approximation, or is random. */

@@ -795,6 +795,64 @@ export const ERROR_TABLE = {
     "A scale is too small to hold digits or too large for the primes that are left.",
     "Rescale after products, or choose a smaller scale; the message names the bits.",
   ),
+  // inference
+  "inference/bad-schema": row(
+    "What a model asks of a patient contradicts itself.",
+    "Correct the field or column that the message names.",
+  ),
+  "inference/bad-model": row(
+    "A model's numbers do not fit each other or its columns, or were scaled by one facility's own statistics.",
+    "Give the model as it was trained, with the scaling of the study or declared constants.",
+  ),
+  "inference/no-plan": row(
+    "No safe parameters evaluate this model on encrypted patients within the wanted error.",
+    "Narrow the declared ranges, retrain with a range penalty, or accept a larger error; the message names the layer.",
+  ),
+  "inference/bad-patient": row(
+    "Something a model asks of a patient is missing, unknown or outside its declared range; nothing was encrypted.",
+    "Correct the field that the message names.",
+  ),
+  "inference/other-plan": row(
+    "A request, an answer or a key was made for another plan.",
+    "Fetch the plan of the model again, compare the hashes, and repeat the request.",
+  ),
+  "inference/malformed": row(
+    "Bytes of a request, an answer, a key or a plan do not have the one form that they can have.",
+    "Send the request again; if it repeats, client and server run different versions.",
+  ),
+  "inference/too-many": row(
+    "A request holds no patient, or more than one request of this plan can.",
+    "Divide the patients over several requests.",
+  ),
+  "inference/unknown-key": row(
+    "A request names a key that was not given, or of another asker.",
+    "Upload the key for this plan first, and name it as its hash says.",
+  ),
+  "inference/key-replayed": row(
+    "A key or the nonce that it was made for has been used before.",
+    "Ask for a new nonce and make a new key for it.",
+  ),
+  "inference/budget-spent": row(
+    "The asker has had as many answers as this model gives to one.",
+    "Ask the operator of the model; further answers would tell the model's weights.",
+  ),
+  "inference/bad-answer": row(
+    "An answer belongs to another request, or holds a logit that the model cannot give.",
+    "Repeat the request; if it repeats, the server computes another model than its plan says.",
+  ),
+  // inference: calibration, evaluation
+  "inference/bad-calibration": row(
+    "A stored calibration is none: its slope or temperature is not above 0, or its steps do not rise.",
+    "Fit the calibration again, and do not edit a plan by hand.",
+  ),
+  "inference/bad-hold-out": row(
+    "Held-out patients do not allow a calibration: too few of a label, one logit for all, or labels that a threshold parts.",
+    "Hold out more patients that the model was not trained on, or use it without calibration and say so.",
+  ),
+  "inference/bad-measurements": row(
+    "Measurements of plain and encrypted predictions do not belong together: other numbers of patients, or times or sizes that cannot be.",
+    "Measure both on the same patients in the same order, with one time and one size per request.",
+  ),
   // doctor
   "cli/old-node": row(
     "This version of Node.js is too old.",

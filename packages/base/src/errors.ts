@@ -22,6 +22,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   lattice: 6,
   level: 6,
   scale: 6,
+  inference: 6,
   round: 6,
   keys: 6,
   log: 6,

@@ -63,9 +63,11 @@ const studyFileOf = (
   facilities: readonly string[],
   fogs: readonly string[],
 ): StudyFileInput => {
-  const file = ownFileOf(plan, facilities, fogs)
+  const own = ownFileOf(plan, facilities, fogs)
   const { terms = null } = plan
-  return terms === null ? file : withPrivacyTerms(studyFileSchema.parse(file), terms)
+  const file = terms === null ? own : withPrivacyTerms(studyFileSchema.parse(own), terms)
+  // fogs would read what each facility adds to an evaluation with its share of the noise alone
+  return file.privacy && file.protection === "plain" ? { ...file, evaluation: null } : file
 }
 
 const ownFileOf = (plan: DemoPlan, facilities: readonly string[], fogs: readonly string[]): StudyFileInput =>

@@ -157,11 +157,19 @@ export const studyFiguresOf = (
   }
 }
 
-/** The figures of another study, with the noise that a budget asks of them; none without a budget. */
+/** Whether noise may be shared out among facilities: not where fogs read single shares, nor where nobody is to collude. */
+const sharesNoise = ({ protection, cohort }: Pick<Study, "protection" | "cohort">): boolean =>
+  protection !== "plain" && cohort.colluders > 0
+
+/**
+ * The figures of another study, with the noise that a budget asks of them; without noise where there is no budget, and none at
+ * all where they could not be noisy.
+ */
 export const figuresWithin = (
-  study: Pick<Study, "statistics" | "evaluation" | "model" | "cohort" | "rounds">,
+  study: Pick<Study, "statistics" | "evaluation" | "model" | "cohort" | "rounds" | "protection">,
   budget: FiguresSetting["budget"],
 ): Pick<Study, "statistics" | "evaluation"> => {
+  if (budget !== null && !sharesNoise(study)) return { statistics: null, evaluation: null }
   const { statistics, evaluation } = study
   const setting = { ...study, schema: null, budget }
   const times = Math.max(1, plannedEvaluations(study))

@@ -1,0 +1,181 @@
+import {
+  bool,
+  type Codec,
+  decode,
+  encode,
+  f64,
+  list,
+  nullable,
+  oneOf,
+  record,
+  text,
+  u8,
+  u32,
+  variant,
+} from "@consilium/base/encoding"
+import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
+import { type Digest, hash } from "@consilium/base/hash"
+import { RlweParameters } from "@consilium/lattice/rlwe/parameters"
+import { type Calibration, calibrationCodec } from "../calibration/calibration.js"
+import {
+  checkSchema,
+  type InputField,
+  type InputSchema,
+  MOST_CATEGORIES,
+  MOST_FIELDS,
+} from "../schema/fields.js"
+
+/** How patients lie in ciphertexts. */
+export type Packing = "lr-coefficients" | "slots-by-patient"
+
+/** Whether an answer tells the model's weights to the asker. */
+export type WeightsMode = "shared" | "kept"
+
+/**
+ * All that asker and server agree on: public, and without a weight. Where weights are kept, bounds are powers of two, so that they tell
+ * little of the model.
+ *
+ * Units: logits are dimensionless; bits are exponents of two
+ */
+export interface InferencePlan {
+  readonly model: string
+  readonly version: string
+  readonly schema: InputSchema
+  readonly packing: Packing
+  readonly weights: WeightsMode
+  readonly degree: number
+  readonly primes: readonly number[]
+  /** Unit values are multiplied by two to this power and rounded. */
+  readonly inputBits: number
+  /** Logits are multiplied by two to this power before primes are given up. */
+  readonly answerBits: number
+  /** With how many of the primes answers come back. */
+  readonly answerPrimes: number
+  /** An answer is drowned in a number uniform on [-2^floodBits, 2^floodBits); null where nothing is. */
+  readonly floodBits: number | null
+  /** Patients in one request. */
+  readonly patients: number
+  /** No logit over the declared ranges is larger, whatever its sign. */
+  readonly logitBound: number
+  /** No decrypted logit over the declared ranges is further from the model's, but for a chance of 2^-38 a request. */
+  readonly errorBound: number
+  readonly calibration: Calibration | null
+}
+
+/** Inputs among coefficients are rounded to so many bits at most, and multiplied by a power of two beyond: they fit 32-bit integers. */
+export const MOST_ROUNDED_BITS = 30
+
+const NAME_BYTES = 256
+const MOST_PRIMES = 16
+
+const name = text(NAME_BYTES)
+const pair: Codec<readonly [number, number]> = {
+  write(writer, [low, high]) {
+    f64.write(writer, low)
+    f64.write(writer, high)
+  },
+  read: (reader) => [f64.read(reader), f64.read(reader)],
+}
+const fieldCodec: Codec<InputField> = variant({
+  number: record({ name, unit: name, range: pair }),
+  boolean: record({ name }),
+  category: record({ name, categories: list(record({ name, value: f64 }), MOST_CATEGORIES) }),
+})
+
+const planCodec: Codec<InferencePlan> = record({
+  model: name,
+  version: name,
+  schema: record({
+    fields: list(fieldCodec, MOST_FIELDS),
+    columns: list(record({ field: name, equals: nullable(name) }), MOST_FIELDS),
+  }),
+  packing: oneOf("lr-coefficients", "slots-by-patient"),
+  weights: oneOf("shared", "kept"),
+  degree: u32,
+  primes: list(u32, MOST_PRIMES),
+  inputBits: u8,
+  answerBits: u8,
+  answerPrimes: u8,
+  floodBits: nullable(u8),
+  patients: u32,
+  logitBound: f64,
+  errorBound: f64,
+  calibration: nullable(calibrationCodec),
+})
+const versioned = record({ format: u8, plan: planCodec, end: bool })
+const FORMAT = 1
+
+const malformed = (message: string): never => {
+  throw new ConsiliumError("inference/malformed", message)
+}
+
+/** How many patients one ciphertext holds. */
+export const patientsPerCiphertext = (packing: Packing, degree: number, columns: number): number =>
+  packing === "lr-coefficients" ? Math.floor(degree / columns) : degree / 2
+
+/** How many ciphertexts a request holds. */
+export const ciphertextsOf = ({ packing, schema }: InferencePlan): number =>
+  packing === "lr-coefficients" ? 1 : schema.columns.length
+
+/** How many polynomials an answer holds. */
+export const answerParts = ({ packing }: InferencePlan): number => (packing === "lr-coefficients" ? 2 : 3)
+
+/**
+ * The ring of a plan.
+ * @throws {ConsiliumError} "lattice/insecure" if the primes are too many for the degree
+ */
+export const parametersOf = ({ degree, primes }: InferencePlan): RlweParameters =>
+  RlweParameters.of({ degree, primes })
+
+/**
+ * Refuses a plan whose numbers contradict each other, such as one of a server that means ill.
+ * @throws {ConsiliumError} "inference/malformed", "inference/bad-schema", "lattice/insecure"
+ */
+export const checkPlan = (plan: InferencePlan): void => {
+  checkSchema(plan.schema)
+  const parameters = parametersOf(plan)
+  const columns = plan.schema.columns.length
+  const most = patientsPerCiphertext(plan.packing, plan.degree, columns)
+  if (plan.patients < 1 || plan.patients > most)
+    malformed(`A plan takes ${plan.patients} patients in a request; 1 to ${most} fit.`)
+  if (plan.answerPrimes < 1 || plan.answerPrimes > plan.primes.length)
+    malformed(`A plan answers with ${plan.answerPrimes} of ${plan.primes.length} primes.`)
+  if ((plan.weights === "kept") !== (plan.floodBits !== null))
+    malformed("A plan keeps weights without drowning answers, or drowns answers that keep nothing.")
+  if (plan.weights === "kept" && plan.packing !== "lr-coefficients")
+    malformed("Weights are kept for linear models only.")
+  if (!(plan.logitBound > 0) || !(plan.errorBound > 0)) malformed("A bound of a plan is not above 0.")
+  const bits = parameters.ring.modulus.toString(2).length
+  const needed = Math.max(plan.inputBits, plan.answerBits, plan.floodBits ?? 0)
+  if (needed >= bits - 1) malformed(`A plan needs ${needed} bits of a modulus of ${bits}.`)
+}
+
+/** The canonical bytes of a plan. */
+export const planToBytes = (plan: InferencePlan): Uint8Array => {
+  checkPlan(plan)
+  return encode(versioned, { format: FORMAT, plan, end: true })
+}
+
+/**
+ * The plan of its bytes, checked.
+ * @throws {ConsiliumError} "inference/malformed" unless `planToBytes` could have written the bytes, or as `checkPlan`
+ */
+export const planFromBytes = (bytes: Uint8Array): InferencePlan => {
+  try {
+    const { format, plan, end } = decode(versioned, bytes)
+    if (format !== FORMAT || !end) malformed(`A plan has format ${format}; this program reads ${FORMAT}.`)
+    checkPlan(plan)
+    return plan
+  } catch (cause) {
+    if (isConsiliumError(cause) && !cause.code.startsWith("inference/") && !cause.code.startsWith("lattice/"))
+      throw new ConsiliumError("inference/malformed", `A plan cannot be read: ${cause.message}`, { cause })
+    throw cause
+  }
+}
+
+/** The name of a plan: what requests, answers and keys are bound to. */
+export const planHash = (plan: InferencePlan): Digest => hash("inference-plan", planToBytes(plan))
+
+/** What a decrypted number is divided by to be a logit: two to `answerBits` over the primes that were given up. */
+export const answerScale = (plan: InferencePlan): number =>
+  plan.primes.slice(plan.answerPrimes).reduce((scale, q) => scale / q, 2 ** plan.answerBits)
