@@ -4,9 +4,14 @@ import type { LogEntry } from "@consilium/federation/log"
 import type { Study } from "@consilium/federation/study"
 import { describe, expect, it } from "vitest"
 import { type Options, runStudy } from "../../federation/test/harness.js"
+import { authorityKey } from "../../federation/test/members.js"
 import { withPrivacy } from "../../federation/test/private-study.js"
 import { studyViewSchema } from "../src/api/schemas.js"
 import { applyEntry, type FoldState, startView } from "../src/api/view-fold.js"
+import { modelCardOf } from "../src/models/model-card.js"
+import { modelCardText } from "../src/models/model-card-text.js"
+import { readHistory } from "../src/models/model-log.js"
+import { modelCardSchema } from "../src/models/model-schemas.js"
 import { LoggedStudy } from "./api-study.js"
 
 const counting = (noise: number): Partial<Study> => ({
@@ -18,6 +23,10 @@ const counting = (noise: number): Partial<Study> => ({
   },
   evaluation: { bins: 20, every: 1, mostRows: 200, noiseMultiplier: noise, stop: null },
 })
+
+const EVERY_OTHER: Partial<Study> = {
+  evaluation: { bins: 20, every: 2, mostRows: 200, noiseMultiplier: 0, stop: null },
+}
 
 const folded = (options: Options) => {
   const outcome = runStudy(options)
@@ -91,5 +100,34 @@ describe("what the leader's page is told of all patients together", () => {
     expect(view.figures.attempts.every(({ phase, reason }) => phase === "void" && reason !== null)).toBe(true)
     expect(view.figures.attempts).toHaveLength(6)
     expect(view.rounds.map(({ phase }) => phase)).toEqual(["closed", "closed"])
+  })
+
+  it("is on the model's card, for the rounds that were evaluated", async () => {
+    const { outcome } = folded({
+      study: { rounds: 3, quantisation: { weights: "exact" }, ...counting(0), ...EVERY_OTHER },
+      facilities: 4,
+    })
+    const { study, directory: first, log } = outcome
+    const history = await readHistory({
+      study,
+      first,
+      authorityKey,
+      async *entries() {
+        yield* log
+      },
+    })
+    const cardOf = (round: number) => modelCardOf(history, { study, authorityKey }, { round })
+    const [second, last] = [cardOf(2), cardOf(3)]
+    expect(modelCardSchema.parse(last)).toEqual(last)
+    expect(cardOf(1).evaluation).toBeNull()
+    expect(second.evaluation?.round).toBe(2)
+    const { rows, auc } = last.evaluation ?? {}
+    const text = modelCardText(last)
+    expect(text).toContain("## All held-out patients together")
+    expect(text).toContain(`of 4 facilities, of which nobody saw a single one: ${rows} rows`)
+    expect(text).toContain(` | ${auc?.toFixed(3)} | `)
+    expect(modelCardText(cardOf(1))).not.toContain("All held-out patients together")
+    // sums of figures are no rows that were trained on
+    expect(last.data.trainingRows).toBe(second.data.trainingRows)
   })
 })

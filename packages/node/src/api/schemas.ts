@@ -4,6 +4,7 @@ import { studyFileSchema } from "../config/study-file.js"
 import type {
   BudgetView,
   CeremonyView,
+  EvaluationView,
   EventView,
   FiguresView,
   GroupFiguresView,
@@ -139,6 +140,23 @@ export const keysViewSchema = z.strictObject({
   ceremonies: z.array(ceremony),
 }) satisfies z.ZodType<KeysView>
 
+/** The same in the API, in `outcome.json` and on a model's card. */
+export const evaluationViewSchema = z.strictObject({
+  round: whole,
+  facilities: z.array(name),
+  rows: whole,
+  positives: whole,
+  noise: z.number(),
+  accuracy: figure,
+  balancedAccuracy: figure,
+  auc: figure,
+  aucError: figure,
+  logLoss: figure,
+  brier: figure,
+  roc: z.array(z.strictObject({ falsePositives: z.number(), truePositives: z.number() })),
+  calibration: z.array(z.strictObject({ predicted: z.number(), observed: z.number(), rows: z.number() })),
+}) satisfies z.ZodType<EvaluationView>
+
 const figures = z.strictObject({
   attempts: z.array(
     z.strictObject({
@@ -165,23 +183,7 @@ const figures = z.strictObject({
       ),
     })
     .nullable(),
-  evaluations: z.array(
-    z.strictObject({
-      round: whole,
-      facilities: z.array(name),
-      rows: whole,
-      positives: whole,
-      noise: z.number(),
-      accuracy: figure,
-      balancedAccuracy: figure,
-      auc: figure,
-      aucError: figure,
-      logLoss: figure,
-      brier: figure,
-      roc: z.array(z.strictObject({ falsePositives: z.number(), truePositives: z.number() })),
-      calibration: z.array(z.strictObject({ predicted: z.number(), observed: z.number(), rows: z.number() })),
-    }),
-  ),
+  evaluations: z.array(evaluationViewSchema),
 }) satisfies z.ZodType<FiguresView>
 
 const budget = z.strictObject({

@@ -45,6 +45,36 @@ const subgroupLines = ({ subgroups }: ModelCard): readonly string[] =>
         "",
       ]
 
+/** The model on all held-out patients together. */
+const evaluationLines = ({ evaluation }: ModelCard): readonly string[] => {
+  if (evaluation === null) return []
+  const { facilities, rows, positives, noise, calibration } = evaluation
+  return [
+    "## All held-out patients together",
+    "",
+    `From the sum of the histograms of scores of ${facilities.length} facilities, of which nobody saw a single one: ${rows} rows, ${positives} of answer 1. Grouping scores into bins may move the AUC by ${figure(evaluation.aucError)}${noise === 0 ? "" : `; every count carries noise of ${noise.toFixed(1)} rows, for privacy`}.`,
+    "",
+    ...table(
+      ["accuracy", "balanced accuracy", "AUC", "log loss", "Brier"],
+      [
+        [
+          figure(evaluation.accuracy),
+          figure(evaluation.balancedAccuracy),
+          figure(evaluation.auc),
+          figure(evaluation.logLoss),
+          figure(evaluation.brier),
+        ],
+      ],
+    ),
+    "",
+    ...table(
+      ["the model says", "it was so for", "rows"],
+      calibration.map((bin) => [figure(bin.predicted), figure(bin.observed), bin.rows.toFixed(0)]),
+    ),
+    "",
+  ]
+}
+
 /** A model's card as a page of Markdown. */
 export const modelCardText = (card: ModelCard): string => {
   const { study, model, data, training, protection, privacy, metrics, log, verify } = card
@@ -130,6 +160,7 @@ export const modelCardText = (card: ModelCard): string => {
           ],
         )),
     "",
+    ...evaluationLines(card),
     ...subgroupLines(card),
     "## Limits",
     "",

@@ -35,6 +35,14 @@ const subgroupsOf = (view: StudyView, round: number, lastRound: number): ModelCa
       groups: groups.map(({ group, facilities, all }) => ({ group, facilities: [...facilities], all })),
     }))
 
+/** How the round's model did on all held-out patients together. */
+const evaluationOf = ({ figures }: StudyView, round: number): ModelCard["evaluation"] => {
+  const found = figures.evaluations.find((one) => one.round === round)
+  if (found === undefined) return null
+  const { facilities, roc, calibration, ...rest } = found
+  return { ...rest, facilities: [...facilities], roc: [...roc], calibration: [...calibration] }
+}
+
 const counted = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 
 const limitsOf = (
@@ -170,6 +178,7 @@ export const modelCardOf = (
       },
     },
     subgroups: subgroupsOf(view, model.round, lastRound),
+    evaluation: evaluationOf(view, model.round),
     marks: list.marks,
     limits: limitsOf(view, model, figures, lastRound, study.privacy === null),
     log: { events: view.log.events, head: view.log.head },

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { subgroupViewSchema } from "../api/schemas.js"
+import { evaluationViewSchema, subgroupViewSchema } from "../api/schemas.js"
 import { oneLine } from "../one-line.js"
 
 /** The forms in which models are told of, as plain JSON. Hashes have 64 hexadecimal digits, times are UTC ISO-8601. */
@@ -116,6 +116,8 @@ export const modelCardSchema = z.object({
   }),
   /** By groups of patients, where the study declares any and this is the model that facilities tested at its end. */
   subgroups: z.array(subgroupViewSchema),
+  /** This model on all held-out patients together; null where it was not evaluated so. */
+  evaluation: evaluationViewSchema.nullable(),
   marks: z.array(z.string()),
   limits: z.array(z.string()),
   log: z.object({ events: whole, head: hash }),
