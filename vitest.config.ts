@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
 const conditions = ["source", "node", "import", "default"]
@@ -16,6 +17,8 @@ export default defineConfig({
           name: "fast",
           include: ["{packages,apps}/*/test/*.test.ts", "test/*.test.ts"],
           testTimeout: 60_000,
+          // one for each core but one would leave a machine of two with one
+          maxWorkers: Math.max(2, availableParallelism() - 1),
         },
       },
       {
