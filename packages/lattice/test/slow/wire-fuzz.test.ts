@@ -2,8 +2,11 @@ import { isConsiliumError } from "@consilium/base/errors"
 import { expect, it } from "vitest"
 import { fuzzWire } from "../wire-samples.js"
 
-it("a million random and altered keys and ciphertexts give what they spell, or a typed error", () => {
+/** A million; fewer where time is short. */
+const RUNS = Number(process.env.CONSILIUM_FUZZ_RUNS ?? 1_000_000)
+
+it(`${RUNS} random and altered keys and ciphertexts give what they spell, or a typed error`, () => {
   const typed = (error: unknown): boolean =>
     isConsiliumError(error, "lattice/malformed") || isConsiliumError(error, "lattice/foreign")
-  expect(fuzzWire(1_000_000, "slow", typed)).toEqual({ runs: 1_000_000, accepted: true, problems: [] })
+  expect(fuzzWire(RUNS, "slow", typed)).toEqual({ runs: RUNS, accepted: true, problems: [] })
 })
