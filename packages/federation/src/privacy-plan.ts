@@ -87,24 +87,25 @@ export type StepNoise = Omit<StepRules, "clipping"> & Pick<StudyPrivacy, "sample
 
 /** Holds the cost of each event it has met, so that asking again is cheap. */
 const NOTHING_SPENT = new RdpAccountant()
-const EVENTS = new WeakMap<StudyPrivacy, DpEvent>()
+const STEPS = new WeakMap<PrivateStudy, DpEvent>()
 
 /** What one local step releases: the event that the training's own optimiser charges; with noise on the sum, what one sum does. */
 export const stepEvent = (study: PrivateStudy): DpEvent => {
   if (isNoiseOnSum(study)) return sumEvent(study)
-  const { privacy, model } = study
-  const known = EVENTS.get(privacy) ?? releasedByStep(privacy, parameterCount({ model }))
-  EVENTS.set(privacy, known)
+  const known = STEPS.get(study) ?? releasedByStep(study.privacy, parameterCount(study))
+  STEPS.set(study, known)
   return known
 }
 
-const FIGURES = new WeakMap<object, DpEvent>()
+const FIGURES = {
+  statistics: new WeakMap<PrivateStudy, DpEvent>(),
+  evaluation: new WeakMap<PrivateStudy, DpEvent>(),
+}
 
 /** What the figures of all facilities together release, once: what its part in them is charged to each facility. */
 export const figuresReleased = (study: PrivateStudy, purpose: FiguresPurpose): DpEvent => {
-  const declared = (purpose === "statistics" ? study.statistics : study.evaluation) ?? study
-  const known = FIGURES.get(declared) ?? figuresEvent(study, purpose)
-  FIGURES.set(declared, known)
+  const known = FIGURES[purpose].get(study) ?? figuresEvent(study, purpose)
+  FIGURES[purpose].set(study, known)
   return known
 }
 

@@ -10,7 +10,7 @@ import { mergedSmallBins } from "../src/figures/small-bins.js"
 import { countStatistics } from "../src/figures/statistics.js"
 import { figuresProblem, type StudyEvaluation, type StudyStatistics } from "../src/figures/study-figures.js"
 import { type Message, type MessageOf, specDigest } from "../src/messages.js"
-import { epsilonAfter, isPrivate } from "../src/privacy-plan.js"
+import { epsilonAfter, figuresReleased, isPrivate } from "../src/privacy-plan.js"
 import { studyDigest, trainingDigest, valueCount } from "../src/study.js"
 import { architectureOf } from "../src/training.js"
 import { codeOf } from "./errors.js"
@@ -206,6 +206,16 @@ describe("figures of all facilities together", () => {
 })
 
 describe("noisy figures", () => {
+  it("[S27] cost what their own study says, though two studies declare them alike", () => {
+    const declared = statistics({ noiseMultiplier: 2 })
+    const study = testStudy(5, { ...withPrivacy(), statistics: declared })
+    const smaller = { ...study, model: { kind: "logistic-regression", features: ["a"] } } as const
+    if (!isPrivate(study) || !isPrivate(smaller)) throw new Error("private")
+    const alone = { ...smaller, statistics: { ...declared } }
+    expect(figuresReleased(study, "statistics")).not.toEqual(figuresReleased(smaller, "statistics"))
+    expect(figuresReleased(smaller, "statistics")).toEqual(figuresReleased(alone, "statistics"))
+  })
+
   const noisy = (changes: Parameters<typeof runStudy>[0] = {}) =>
     runStudy({
       study: {

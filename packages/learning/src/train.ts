@@ -39,10 +39,7 @@ export const settled = (parameters: Float64Array): Float64Array => {
   for (let j = 0; j < parameters.length; j++) {
     const value = parameters[j] as number
     if (!Number.isFinite(value))
-      throw new ConsiliumError(
-        "learning/diverged",
-        `Parameter ${j} of ${parameters.length} is no longer finite.`,
-      )
+      throw new ConsiliumError("learning/diverged", "A parameter is no longer finite.")
     parameters[j] = value + 0
   }
   return parameters
