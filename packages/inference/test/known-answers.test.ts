@@ -5,10 +5,10 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
   expect(exchanges()).toMatchInlineSnapshot(`
     {
       "linearKept": {
-        "answer": "9071eadf843be76d",
-        "key": "3bee4be5f5e1714f",
-        "plan": "04e311c9a3c95bcb",
-        "request": "3858dec6c6a709cc",
+        "answer": "96fb7400082006ff",
+        "key": "737eb8f3fb6db5a1",
+        "plan": "37f78755d0f82f95",
+        "request": "2004e8982a9e217d",
         "rounded": [
           0,
           0.582,
@@ -16,9 +16,9 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "linearShared": {
-        "answer": "c872819517a96d5d",
-        "plan": "d756a292c9913d67",
-        "request": "fc1aa3be6f6be2e5",
+        "answer": "787e3e8a5f17315d",
+        "plan": "e40f84d39d937eeb",
+        "request": "61a2a737ef22a0da",
         "rounded": [
           0,
           0.582,
@@ -26,9 +26,9 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "network": {
-        "answer": "d5b0ab2f7318a1b1",
-        "plan": "08572e8cf09c975a",
-        "request": "db12dce58aa59a06",
+        "answer": "8d57c265cd8f2d41",
+        "plan": "d53e85848e52b27a",
+        "request": "7115e62dd61ecc19",
         "rounded": [
           0.505,
           0.505,

@@ -66,6 +66,7 @@ export interface InferencePlan {
 export const MOST_ROUNDED_BITS = 30
 
 const NAME_BYTES = 256
+const LABEL_BYTES = 1024
 const MOST_PRIMES = 16
 
 const name = text(NAME_BYTES)
@@ -76,11 +77,19 @@ const pair: Codec<readonly [number, number]> = {
   },
   read: (reader) => [f64.read(reader), f64.read(reader)],
 }
-const fieldCodec: Codec<InputField> = variant({
-  number: record({ name, unit: name, range: pair }),
-  boolean: record({ name }),
-  category: record({ name, categories: list(record({ name, value: f64 }), MOST_CATEGORIES) }),
+const label = nullable(text(LABEL_BYTES))
+const labelledCodec = variant({
+  number: record({ name, label, unit: name, range: pair }),
+  boolean: record({ name, label }),
+  category: record({ name, label, categories: list(record({ name, value: f64 }), MOST_CATEGORIES) }),
 })
+const fieldCodec: Codec<InputField> = {
+  write: (writer, { label, ...field }) => labelledCodec.write(writer, { ...field, label: label ?? null }),
+  read(reader) {
+    const { label, ...field } = labelledCodec.read(reader)
+    return label === null ? field : { ...field, label }
+  },
+}
 
 const planCodec: Codec<InferencePlan> = record({
   model: name,

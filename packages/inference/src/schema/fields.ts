@@ -1,17 +1,21 @@
 import { ConsiliumError } from "@consilium/base/errors"
 
 /** One thing that is asked of a patient. */
-export type InputField =
+export type InputField = {
+  readonly name: string
+  /** What it is, in plain words, for forms; left out where the name says it. */
+  readonly label?: string
+} & FieldValues
+
+type FieldValues =
   | {
-      readonly name: string
       readonly type: "number"
       readonly unit: string
       /** What is accepted, ends included. */
       readonly range: readonly [number, number]
     }
-  | { readonly name: string; readonly type: "boolean" }
+  | { readonly type: "boolean" }
   | {
-      readonly name: string
       readonly type: "category"
       /** Names, and the number that stands for each where the model takes the category as a number. */
       readonly categories: readonly { readonly name: string; readonly value: number }[]
@@ -31,6 +35,8 @@ export interface InputSchema {
 
 /** Longest name, unit or category, in characters. */
 export const LONGEST_NAME = 64
+/** Longest label, in characters. */
+export const LONGEST_LABEL = 256
 export const MOST_FIELDS = 512
 export const MOST_CATEGORIES = 256
 
@@ -48,6 +54,8 @@ const checkDistinct = (what: string, names: readonly string[]): void => {
 
 const checkField = (field: InputField): void => {
   checkName("field", field.name)
+  if (field.label !== undefined && (field.label === "" || field.label.length > LONGEST_LABEL))
+    bad(`The label of "${field.name}" does not have 1 to ${LONGEST_LABEL} characters.`)
   if (field.type === "number") {
     const [low, high] = field.range
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high))
