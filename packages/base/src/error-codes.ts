@@ -840,6 +840,27 @@ export const ERROR_TABLE = {
     "An answer belongs to another request, or holds a logit that the model cannot give.",
     "Repeat the request; if it repeats, the server computes another model than its plan says.",
   ),
+  // inference: serving
+  "inference/no-model": row(
+    "Encrypted patients are for a model that is not there.",
+    "Read the names of the models from /v1/models.",
+  ),
+  "inference/not-offered": row(
+    "A model is known and cannot be asked.",
+    "Do what the message says, or ask another model of /v1/models.",
+  ),
+  "inference/no-batch": row(
+    "A batch is not there: it was fetched long ago, deleted, lost in a restart, or is another asker's.",
+    "Send the batch again.",
+  ),
+  "inference/batch-not-done": row(
+    "The answers of a batch were asked for before all of them were there.",
+    "Ask for the batch's state first, and for its answers once it is done.",
+  ),
+  "inference/overloaded": row(
+    "The server has no room for another request or batch at the moment; nothing of it was kept.",
+    "Wait as long as the answer's retry-after says, and send it again.",
+  ),
   // inference: calibration, evaluation
   "inference/bad-calibration": row(
     "A stored calibration is none: its slope or temperature is not above 0, or its steps do not rise.",

@@ -4,20 +4,21 @@ import { utf8 } from "@consilium/base/platform"
 import { Refusal } from "./problems.js"
 
 /** What a route does, by what it shows or changes. */
-export type Right = "read" | "model" | "log" | "start"
+export type Right = "read" | "model" | "log" | "start" | "ask"
 
-export const apiRoles = ["reader", "operator", "auditor", "owner"] as const
+export const apiRoles = ["reader", "clinician", "operator", "auditor", "owner"] as const
 export type ApiRole = (typeof apiRoles)[number]
 
 /** Least rights: nobody has one that the role does not need. */
 const RIGHTS: Readonly<Record<ApiRole, readonly Right[]>> = {
   reader: ["read"],
-  operator: ["read", "model", "start"],
+  clinician: ["ask"],
+  operator: ["read", "model", "start", "ask"],
   auditor: ["read", "model", "log"],
-  owner: ["read", "model", "log", "start"],
+  owner: ["read", "model", "log", "start", "ask"],
 }
-/** What a person at the leader's own machine may do without a token: look on, and start and stop studies. */
-const AT_HOME: readonly Right[] = ["read", "start"]
+/** What a person at the leader's own machine may do without a token: look on, start and stop studies, ask models about patients. */
+const AT_HOME: readonly Right[] = ["read", "start", "ask"]
 
 /** A token that the leader knows: only its hash is kept. */
 export interface TokenRule {

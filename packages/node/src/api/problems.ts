@@ -29,6 +29,18 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   "keys/no-round": 409,
   "store/missing": 404,
   "store/full": 507,
+  "lattice/malformed": 400,
+  "inference/malformed": 400,
+  "inference/no-model": 404,
+  "inference/no-batch": 404,
+  "inference/not-offered": 409,
+  "inference/other-plan": 409,
+  "inference/unknown-key": 409,
+  "inference/key-replayed": 409,
+  "inference/batch-not-done": 409,
+  "inference/too-many": 422,
+  "inference/budget-spent": 403,
+  "inference/overloaded": 503,
 }
 
 /** Classes of errors that a started study may meet, and whose fault they are. */
