@@ -179,7 +179,7 @@ const privacyWarnings = ({ study }: PlannedSetting, privacy: PrivacyForecast | n
         ]),
     ...(study.privacy?.metrics === "exact"
       ? [
-          "Figures on held-out patients may be sent without noise; the privacy budget does not cover those patients.",
+          "Each facility's own figures on its held-out patients may be sent without noise; the privacy budget does not cover them.",
         ]
       : []),
   ]

@@ -56,7 +56,7 @@ export const studyPrivacyCodec = record({
   sampleRate: f64,
   /** Constants that features are standardised with, in the order of the model's features: they come from no patient here. */
   standardise: list(record({ mean: f64, deviation: f64 }), 4096),
-  /** `exact`: figures on held-out patients may be sent without noise. The budget does not cover those patients. */
+  /** `exact`: each facility's own figures on its held-out patients may be sent without noise. The budget does not cover them. */
   metrics: oneOf("none", "exact"),
 })
 export type StudyPrivacy = Encoded<typeof studyPrivacyCodec>

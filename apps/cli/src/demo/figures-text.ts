@@ -5,10 +5,13 @@ const figure = (value: number | null): string => (value === null ? "-" : value.t
 const short = (value: number | null): string =>
   value === null ? "-" : Number(value.toPrecision(4)).toString()
 
-const noiseText = (noise: number): readonly string[] =>
+/** What the noise on figures is; `counts` says which numbers have it. */
+const noiseText = (noise: number, counts: string): readonly string[] =>
   noise === 0
     ? []
-    : [`  Counts carry noise of ${noise.toFixed(1)} rows, which every facility's budget has paid for.`]
+    : [
+        `  ${counts} noise of ${noise.toFixed(1)} rows (standard deviation), paid for by every facility's budget.`,
+      ]
 
 /** The evaluations of all held-out patients together, as a table for a person; nothing where there are none. */
 export const evaluationText = (evaluations: readonly EvaluationView[]): readonly string[] => {
@@ -32,7 +35,7 @@ export const evaluationText = (evaluations: readonly EvaluationView[]): readonly
     "All held-out rows together, from sums of score histograms that nobody saw one by one",
     ...table.map((line) => `  ${line}`),
     "  (± is how far bins of scores may move the AUC)",
-    ...noiseText(last.noise),
+    ...noiseText(last.noise, "Rows and ill add up counts of bins, each with"),
   ]
 }
 
@@ -53,7 +56,7 @@ export const statisticsText = (statistics: StatisticsView | null): readonly stri
     "",
     `All training rows together: ${rows}, of which ${positives} are ill`,
     ...table.map((line) => `  ${line}`),
-    ...noiseText(noise),
+    ...noiseText(noise, "Counts carry"),
   ]
 }
 

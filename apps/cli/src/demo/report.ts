@@ -90,7 +90,7 @@ const MARKS: Readonly<Record<string, string>> = {
   "in-process":
     "  in-process: everybody took part in one process, in memory: the same protocol and bytes, but nobody was apart",
   "exact-metrics":
-    "  exact-metrics: figures on held-out rows are sent without noise; the privacy budget does not cover those rows",
+    "  exact-metrics: each facility's own figures on its held-out rows have no noise and are outside its privacy budget",
 }
 
 /** What the noise costs, beside the same study without it on the same patients. */

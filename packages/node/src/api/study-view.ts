@@ -323,7 +323,7 @@ export interface BudgetView {
   /** Noisy releases in one round, and what each of them does, in words with its exact parameters. */
   readonly releasesPerRound: number
   readonly mechanism: string
-  /** Whether figures on held-out patients may be sent without noise: the budget does not cover those patients. */
+  /** Whether a facility's own figures on held-out patients may be sent without noise: the budget does not cover them. */
   readonly exactMetrics: boolean
   /** Pace of the closed rounds; null while fewer than two tell none. */
   readonly roundsPerDay: number | null

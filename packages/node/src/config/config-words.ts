@@ -104,7 +104,7 @@ const study: FileWords["keys"] = {
   "privacy.calibrate": "whether noise is raised until all rounds fit; else facilities stop at epsilon",
   "privacy.max_grad_norm": "L2 norm to which a patient's gradient is clipped",
   "privacy.sample_rate": "share of patients that a step draws",
-  "privacy.metrics": "`exact`: figures on patients held out may be sent without noise",
+  "privacy.metrics": "`exact`: each facility's own figures on patients held out may be sent without noise",
   "privacy.standardise": "constants that features are standardised with; built-in schemas have declared ones",
   "privacy.standardise[].feature": "the feature",
   "privacy.standardise[].mean": "in the records' units, and from no patient of the study",

@@ -43,7 +43,7 @@ export const studyPrivacySchema = z.strictObject({
   max_grad_norm: z.number().positive().default(1),
   /** Share of patients that a step draws; takes the place of training.batch_size. */
   sample_rate: z.number().positive().max(1).default(0.1),
-  /** Whether figures on held-out patients may be sent without noise. */
+  /** Whether each facility's own figures on held-out patients may be sent without noise. */
   metrics: z.enum(["none", "exact"]).default("none"),
   /** Constants to standardise with; may be left out for features of a built-in schema, which have declared ones. */
   standardise: z

@@ -69,7 +69,7 @@ const limitsOf = (
       : []),
     ...(view.marks.includes("exact-metrics")
       ? [
-          "Figures on held-out patients were sent without noise: the privacy budget does not cover those patients.",
+          "Each facility's own figures on its held-out patients were sent without noise: the privacy budget does not cover them.",
         ]
       : []),
     ...(isOff
