@@ -3,7 +3,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
 import type { Evaluations } from "@consilium/lattice/ring/ring"
 import { type Seed, seedOf } from "@consilium/lattice/ring/seeds"
-import { DIGEST_BYTES, KIND, malformed, Parts, readHead, writeHead } from "./head.js"
+import { DIGEST_BYTES, HEAD_BYTES, KIND, malformed, Parts, readHead, writeHead } from "./head.js"
 import type { PreparedPlan } from "./prepared-plan.js"
 
 /**
@@ -23,6 +23,17 @@ export interface AskingKey {
 export const askingKeySeed = (prepared: PreparedPlan, nonce: Uint8Array): Seed => {
   if (nonce.length !== DIGEST_BYTES) malformed(`A nonce has ${nonce.length} bytes, not ${DIGEST_BYTES}.`)
   return seedOf("inference-key", prepared.hash, nonce)
+}
+
+/**
+ * The nonce that the bytes of a key say they were made for; nothing else of them is looked at.
+ * @throws {ConsiliumError} "inference/malformed" if they are too few
+ */
+export const askingKeyNonce = (bytes: Uint8Array): Uint8Array => {
+  const nonce = bytes.slice(HEAD_BYTES, HEAD_BYTES + DIGEST_BYTES)
+  return nonce.length === DIGEST_BYTES
+    ? nonce
+    : malformed(`A key has ${bytes.length} bytes, too few for one.`)
 }
 
 /** The name of an uploaded key. */

@@ -23,6 +23,8 @@ export class PreparedPlan {
   readonly requestBytes: number
   /** Bytes of an answer. */
   readonly answerBytes: number
+  /** Whether an asker uploads a key before it asks. */
+  readonly takesKey: boolean
   /** Bytes of a key for asking. */
   readonly keyBytes: number
 
@@ -35,11 +37,10 @@ export class PreparedPlan {
     this.answerRing = this.parameters.ringOf(plan.answerPrimes)
     this.ciphertexts = ciphertextsOf(plan)
     this.answerParts = answerParts(plan)
+    this.takesKey = plan.weights === "kept"
     const { packedLength } = this.parameters.ring
     this.requestBytes =
-      HEAD_BYTES +
-      (plan.weights === "kept" ? DIGEST_BYTES : 0) +
-      this.ciphertexts * (packedLength + SEED_BYTES)
+      HEAD_BYTES + (this.takesKey ? DIGEST_BYTES : 0) + this.ciphertexts * (packedLength + SEED_BYTES)
     this.answerBytes = HEAD_BYTES + SEED_BYTES + this.answerParts * this.answerRing.packedLength
     this.keyBytes = HEAD_BYTES + DIGEST_BYTES + packedLength
   }

@@ -47,8 +47,7 @@ export const readRequestHead = (prepared: PreparedPlan, bytes: Uint8Array): Requ
       "inference/too-many",
       `A request holds ${patients} patients; this plan takes 1 to ${prepared.plan.patients}.`,
     )
-  const kept = prepared.plan.weights === "kept"
-  return { patients, keyId: kept ? new Parts(bytes).copy(DIGEST_BYTES) : null }
+  return { patients, keyId: prepared.takesKey ? new Parts(bytes).copy(DIGEST_BYTES) : null }
 }
 
 /**
