@@ -22,7 +22,7 @@ const ENTRIES = [
 ]
 
 /** The half of encrypted inference that is given ciphertexts, and what it shares with the half that is given patients. */
-const INFERENCE = ["server", "wire", "plan", "schema", "model"].flatMap((room) =>
+const INFERENCE = ["server", "wire", "plan", "schema", "model", "files"].flatMap((room) =>
   filesUnder(`packages/inference/src/${room}`),
 )
 

@@ -861,6 +861,18 @@ export const ERROR_TABLE = {
     "The server has no room for another request or batch at the moment; nothing of it was kept.",
     "Wait as long as the answer's retry-after says, and send it again.",
   ),
+  "inference/blank-used": row(
+    "A blank, made before its patients were known, was to be filled a second time, which would show the differences of patients.",
+    "Take a fresh blank for every request; to send one request again, send its bytes again.",
+  ),
+  "inference/missing-file": row(
+    "A file that belongs to a model, a compiled folder or an asker's keys is not there.",
+    "Give the folder or file that the command before wrote, or run that command again.",
+  ),
+  "inference/bad-file": row(
+    "A file of a model, a compiled folder or an asker's keys does not hold what it should.",
+    "Correct the place that the message names, or have the file written again.",
+  ),
   // inference: calibration, evaluation
   "inference/bad-calibration": row(
     "A stored calibration is none: its slope or temperature is not above 0, or its steps do not rise.",
