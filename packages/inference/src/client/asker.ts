@@ -2,15 +2,15 @@ import { equalBytes } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
 import type { Seed } from "@consilium/lattice/ring/seeds"
-import { encryptWithSecret, phase } from "@consilium/lattice/rlwe/encryption"
+import { phase } from "@consilium/lattice/rlwe/encryption"
 import { RlweSecret } from "@consilium/lattice/rlwe/keys"
 import { calibratedProbability } from "../calibration/calibration.js"
 import type { InferencePlan } from "../plan/plan.js"
 import { type Patient, PatientReader } from "../schema/patient.js"
 import { answerFromBytes } from "../wire/answer.js"
 import { PreparedPlan } from "../wire/prepared-plan.js"
-import { requestToBytes } from "../wire/request.js"
 import { AskerKey } from "./asker-key.js"
+import { Blank } from "./blank.js"
 import { type PatientEncoding, patientEncoding } from "./encoding.js"
 
 /** What is told of one patient. Only `rounded` may be passed on: the digits of a logit carry traces of the key. */
@@ -50,6 +50,22 @@ const badAnswer = (message: string): never => {
   throw new ConsiliumError("inference/bad-answer", message)
 }
 
+/** With what a request is made. */
+export interface AskOptions {
+  /** The key that was uploaded, where the plan needs one. */
+  readonly key?: AskerKey
+  readonly random?: RandomSource
+}
+
+/** A blank beside what opens the answer to the request that it becomes. */
+export interface OpenableBlank {
+  readonly blank: Blank
+  /** One prediction for each patient, in order. A key that was made for this request is then erased. */
+  readonly open: (answer: Uint8Array, patients: number) => readonly Prediction[]
+  /** For a blank that is not wanted any more: erases the key that was made for it. */
+  readonly erase: () => void
+}
+
 /** The side that holds patients and keys: it encrypts, and opens answers. */
 export class Asker {
   readonly prepared: PreparedPlan
@@ -69,47 +85,65 @@ export class Asker {
   }
 
   /**
+   * A request about nobody yet, under a fresh key unless one was uploaded, and what opens its answer.
+   * @throws {ConsiliumError} "inference/unknown-key" if the plan needs a key and none is given, or the other way round
+   */
+  blank({ key, random = systemRandom }: AskOptions = {}): OpenableBlank {
+    const { prepared } = this
+    if (prepared.takesKey !== (key !== undefined))
+      throw new ConsiliumError(
+        "inference/unknown-key",
+        prepared.takesKey ? "This plan needs an uploaded key." : "This plan takes no uploaded key.",
+      )
+    const secret = key?.secret ?? RlweSecret.generate(prepared.parameters, random)
+    const blank = Blank.make(prepared, secret, { keyId: key?.id ?? null, random })
+    let erased = false
+    const erase = () => {
+      if (key === undefined) secret.erase()
+      erased = true
+    }
+    const open = (answer: Uint8Array, patients: number) => {
+      if (erased) badAnswer("The answer was opened already, and the key of the request erased.")
+      const predictions = this.#open(answer, blank.requestId, patients, secret)
+      if (key === undefined) erase()
+      return predictions
+    }
+    return { blank, open, erase }
+  }
+
+  /**
+   * The bytes of a request about patients; the blank is then used up.
+   * @throws {ConsiliumError} "inference/bad-patient", "inference/too-many" before the blank is touched; "inference/blank-used"
+   */
+  fill(blank: Blank, patients: readonly Patient[]): Uint8Array {
+    return this.#fill(blank, this.#units(patients))
+  }
+
+  /**
    * Encrypts patients, under a fresh key unless one was uploaded.
    * @throws {ConsiliumError} "inference/bad-patient" before anything is encrypted, "inference/too-many", "inference/unknown-key" if the plan
    *   needs a key and none is given, or the other way round
    */
-  ask(
-    patients: readonly Patient[],
-    { key, random = systemRandom }: { readonly key?: AskerKey; readonly random?: RandomSource } = {},
-  ): Question {
-    const { prepared } = this
-    const { plan, parameters } = prepared
-    if (patients.length < 1 || patients.length > plan.patients)
+  ask(patients: readonly Patient[], options: AskOptions = {}): Question {
+    const units = this.#units(patients)
+    const { blank, open } = this.blank(options)
+    return new Question(this.#fill(blank, units), patients.length, (answer) => open(answer, patients.length))
+  }
+
+  #units(patients: readonly Patient[]): readonly Float64Array[] {
+    const most = this.prepared.plan.patients
+    if (patients.length < 1 || patients.length > most)
       throw new ConsiliumError(
         "inference/too-many",
-        `There are ${patients.length} patients; one request of this plan takes 1 to ${plan.patients}.`,
+        `There are ${patients.length} patients; one request of this plan takes 1 to ${most}.`,
       )
-    if ((plan.weights === "kept") !== (key !== undefined))
-      throw new ConsiliumError(
-        "inference/unknown-key",
-        plan.weights === "kept" ? "This plan needs an uploaded key." : "This plan takes no uploaded key.",
-      )
-    const units = patients.map((patient) => this.#reader.units(patient))
-    const secret = key?.secret ?? RlweSecret.generate(parameters, random)
+    return patients.map((patient) => this.#reader.units(patient))
+  }
+
+  #fill(blank: Blank, units: readonly Float64Array[]): Uint8Array {
     const messages = this.#encoding.encode(units)
     for (const values of units) values.fill(0)
-    const ciphertexts = messages.map((message) => {
-      const { parts, seed } = encryptWithSecret(secret, message, random)
-      message.fill(0)
-      return { c0: parts[0] as (typeof parts)[number], seed: seed as Seed }
-    })
-    const request = { patients: patients.length, keyId: key?.id ?? null, ciphertexts }
-    const requestId = (ciphertexts[0] as (typeof ciphertexts)[number]).seed
-    let erased = false
-    return new Question(requestToBytes(prepared, request), patients.length, (answer) => {
-      if (erased) badAnswer("The answer was opened already, and the key of the request erased.")
-      const predictions = this.#open(answer, requestId, patients.length, secret)
-      if (key === undefined) {
-        secret.erase()
-        erased = true
-      }
-      return predictions
-    })
+    return blank.fill(messages, units.length)
   }
 
   #open(bytes: Uint8Array, requestId: Seed, patients: number, secret: RlweSecret): readonly Prediction[] {
