@@ -25,16 +25,24 @@ export const writeHead = (out: Uint8Array, kind: Kind, count: number, plan: Dige
 }
 
 /**
+ * The hash of the plan that a message says it is for; nothing else of it is looked at.
+ * @throws {ConsiliumError} "inference/malformed" if it is shorter than a head
+ */
+export const namedPlan = (bytes: Uint8Array): Uint8Array => {
+  if (bytes.length < HEAD_BYTES)
+    malformed(`A message has ${bytes.length} bytes; its head alone has ${HEAD_BYTES}.`)
+  return bytes.subarray(HASH_AT, HEAD_BYTES)
+}
+
+/**
  * The number of patients of a message. Its length is checked before anything is made, and is the plan's, whatever the bytes say.
  * @throws {ConsiliumError} "inference/malformed", "inference/other-plan"
  */
 export const readHead = (bytes: Uint8Array, kind: Kind, length: number, plan: Digest): number => {
-  if (bytes.length < HEAD_BYTES)
-    malformed(`A message has ${bytes.length} bytes; its head alone has ${HEAD_BYTES}.`)
+  const named = namedPlan(bytes)
   const [found, version, ...zeros] = bytes.subarray(0, COUNT_AT)
   if (found !== kind || version !== VERSION || zeros.some((byte) => byte !== 0))
     malformed(`A message of kind ${found}, version ${version}, is not of kind ${kind}, version ${VERSION}.`)
-  const named = bytes.subarray(HASH_AT, HEAD_BYTES)
   if (!equalBytes(named, plan))
     throw new ConsiliumError(
       "inference/other-plan",
