@@ -81,7 +81,8 @@ const calibrationView = (calibration: Calibration): z.output<typeof calibrationS
       }
     : calibration
 
-const PATIENT_HIDDEN = "Of the patients the server learns how many there are and when somebody asks, nothing else."
+const PATIENT_HIDDEN =
+  "Of the patients the server learns how many there are and when somebody asks, nothing else."
 
 /** What an answer tells its asker of the model. */
 export const revealedBy = ({ weights, packing, schema, errorBound }: InferencePlan): string => {
