@@ -1,8 +1,39 @@
+import { equalBytes, toHex } from "@consilium/base/bytes"
+import { bytes, decode, encode, fixedBytes, record, u8 } from "@consilium/base/encoding"
+import { ConsiliumError } from "@consilium/base/errors"
 import type { Digest } from "@consilium/base/hash"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
+import type { Coefficients } from "@consilium/lattice/ring/ring"
 import { freshError, RlweSecret } from "@consilium/lattice/rlwe/keys"
-import { askingKeyId, askingKeySeed, askingKeyToBytes } from "../wire/asking-key.js"
+import {
+  askingKeyFromBytes,
+  askingKeyId,
+  askingKeyNonce,
+  askingKeySeed,
+  askingKeyToBytes,
+} from "../wire/asking-key.js"
+import { DIGEST_BYTES, malformed } from "../wire/head.js"
 import type { PreparedPlan } from "../wire/prepared-plan.js"
+
+const FORMAT = 1
+const MOST_DEGREE = 2 ** 16
+const MOST_UPLOAD_BYTES = 2 ** 26
+/** The coefficients of the secret, each plus one in a byte; what is uploaded is kept with them. */
+const stored = record({
+  format: u8,
+  plan: fixedBytes(DIGEST_BYTES),
+  secret: bytes(MOST_DEGREE),
+  upload: bytes(MOST_UPLOAD_BYTES),
+})
+
+const read = (file: Uint8Array) => {
+  try {
+    return decode(stored, file)
+  } catch {
+    // the cause is left out: what tells of a secret's bytes is for nobody
+    return malformed("An asker's key is not in the one form that it can have.")
+  }
+}
 
 /** A key that an asker uses for many requests, for plans that keep their weights. */
 export class AskerKey {
@@ -34,5 +65,51 @@ export class AskerKey {
     mask.fill(0)
     ring.erase()
     return new AskerKey(secret, askingKeyToBytes(prepared, nonce, b))
+  }
+
+  /**
+   * The key of the bytes that `toBytes` gave.
+   * @throws {ConsiliumError} "inference/other-plan" with both hashes if it was made for another plan; "inference/malformed" if the bytes are
+   *   no key, or hold a secret that is not the upload's
+   */
+  static restore(prepared: PreparedPlan, file: Uint8Array): AskerKey {
+    const { format, plan, secret: ternary, upload } = read(file)
+    if (format !== FORMAT) malformed(`An asker's key has format ${format}; this program reads ${FORMAT}.`)
+    if (!equalBytes(plan, prepared.hash))
+      throw new ConsiliumError(
+        "inference/other-plan",
+        `An asker's key is for plan ${toHex(plan)}; the plan here is ${toHex(prepared.hash)}.`,
+        { remedy: "Make a key for this plan, or ask the model that the key was made for." },
+      )
+    const { parameters } = prepared
+    const { a, b } = askingKeyFromBytes(prepared, askingKeyNonce(upload), upload)
+    if (ternary.length !== parameters.degree || ternary.some((digit) => digit > 2))
+      malformed(`An asker's key does not hold ${parameters.degree} coefficients of a secret.`)
+    const small = Int32Array.from(ternary, (digit) => digit - 1)
+    const secret = RlweSecret.from(parameters, small)
+    ternary.fill(0)
+    small.fill(0)
+    const { ring } = parameters
+    const error: Coefficients = ring.inverse(ring.multiplyAdd(a, secret.values(), b))
+    const belongs = ring
+      .toBigInts(error)
+      .every((e) => -parameters.errorPairs <= e && e <= parameters.errorPairs)
+    error.fill(0)
+    ring.erase()
+    if (!belongs) {
+      secret.erase()
+      malformed("An asker's key holds a secret and an upload that do not belong together.")
+    }
+    return new AskerKey(secret, upload)
+  }
+
+  /** The key as bytes, secret included: for a file that its owner alone can read, and to be overwritten once it is written. */
+  toBytes(prepared: PreparedPlan): Uint8Array {
+    const small = this.secret.expose()
+    const digits = Uint8Array.from(small, (value) => value + 1)
+    small.fill(0)
+    const out = encode(stored, { format: FORMAT, plan: prepared.hash, secret: digits, upload: this.upload })
+    digits.fill(0)
+    return out
   }
 }
