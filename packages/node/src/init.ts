@@ -7,6 +7,7 @@ import { type StudyFileInput, studyFileSchema, studyFileText, studyOf } from "./
 import { openAuthority } from "./identity/ca.js"
 import { loadOrCreateKeys } from "./identity/keys.js"
 import { makeKits, saveTickets } from "./identity/kit.js"
+import { AUTHORITY, checkDifferent } from "./identity/names.js"
 import { openSealed } from "./roles/membership.js"
 import { makePrivateFolder, writeFileAtomic } from "./store/files.js"
 import { lockFolder } from "./store/lock.js"
@@ -37,6 +38,7 @@ export interface InitResult {
 export const initStudy = async (plan: InitPlan): Promise<InitResult> => {
   const file = studyFileSchema.parse(plan.study)
   studyOf(file)
+  checkDifferent(file.participants.map(({ name }) => name))
   const { folder, authority } = plan
   const studyFile = join(folder, "study.yaml")
   if (
@@ -46,8 +48,15 @@ export const initStudy = async (plan: InitPlan): Promise<InitResult> => {
     )
   )
     throw new ConsiliumError("config/exists", `${studyFile} is already there.`)
-  await makePrivateFolder(folder)
-  const authorityFolder = join(folder, "authority")
+  try {
+    await makePrivateFolder(folder)
+  } catch (cause) {
+    throw new ConsiliumError("cli/usage", `The folder ${folder} cannot be made.`, {
+      remedy: "Name a new or an empty folder where you may write.",
+      cause,
+    })
+  }
+  const authorityFolder = join(folder, AUTHORITY)
   const dataFolder = join(authorityFolder, "data")
   await makePrivateFolder(dataFolder)
   const lock = await lockFolder(dataFolder)
@@ -60,7 +69,7 @@ export const initStudy = async (plan: InitPlan): Promise<InitResult> => {
       folder,
       study: file.name,
       authority: {
-        name: "authority",
+        name: AUTHORITY,
         url: `https://${host}:${authority.port}`,
         caFingerprint: ca.fingerprint,
         signingKey: keys.signingKey,

@@ -139,6 +139,8 @@ describe("a study folder that is planned", () => {
     await expect(studyFolderToPlan(study)).rejects.toMatchObject({ code: "config/invalid" })
     await expect(studyFolderToPlan(folder)).resolves.toBeDefined()
     await expect(studyFolderToPlan(join(folder, "none"))).rejects.toMatchObject({ code: "config/unreadable" })
+    const file = join(study, "study.yaml")
+    await expect(studyFolderToPlan(file)).rejects.toThrow(`${file} is a file, not a study's folder.`)
   })
 })
 

@@ -19,7 +19,7 @@ import { type PageFiles, SECURITY_HEADERS } from "./page-files.js"
 import { presetAnswer } from "./preset-schemas.js"
 import { Refusal } from "./problems.js"
 import { jsonOf } from "./request-body.js"
-import { BINARY, EVENT_STREAM, methodsAt, type RouteName } from "./routes.js"
+import { BINARY, EVENT_STREAM, ROUTES, type RouteName, type RouteSpec } from "./routes.js"
 import { type PrivacyKind, type Started, trainingRequestSchema } from "./schemas.js"
 import { stopRequestSchema } from "./stop-schemas.js"
 import { checked, participantsOf, studyRequested } from "./study-request.js"
@@ -38,6 +38,8 @@ export interface ApiOptions {
   /** Who asks, where the connection itself shows it, such as by a certificate; null sends the request on to the other ways. */
   readonly identify?: (request: FastifyRequest) => Caller | null
   readonly page: PageFiles | null
+  /** Routes of others on the same server, which openapi.json describes as well. */
+  readonly beside?: Readonly<Record<string, RouteSpec>>
   readonly now?: () => number
   readonly random?: RandomSource
   readonly starts?: Rate
@@ -49,15 +51,13 @@ export interface ApiOptions {
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
-/** Why nothing is served at an address by a method. */
-export const notHere = (method: string, path: string, page: PageFiles | null): ConsiliumError => {
-  const methods = page?.has(path) ? ["GET"] : methodsAt(path)
-  return methods.length > 0 && !methods.includes(method)
+/** Why nothing is served at an address by a method; `methods` are those that are. */
+export const notHere = (method: string, methods: readonly string[]): ConsiliumError =>
+  methods.length > 0 && !methods.includes(method)
     ? new Refusal("api/wrong-method", `${method} is not served here, only ${methods.join(", ")}.`, {
         allow: methods.join(", "),
       })
     : new ConsiliumError("api/not-found", "Nothing is served at this address.")
-}
 
 export const pathOf = (request: FastifyRequest): string => request.url.split("?", 1)[0] as string
 
@@ -67,6 +67,8 @@ interface Own {
   readonly started: Idempotency<Started>
   readonly rotated: Idempotency<RotationAnswer>
   readonly callerOf: (request: FastifyRequest) => Caller
+  /** Methods that are served at an address. */
+  readonly methodsAt: (path: string) => readonly string[]
 }
 
 /** What each route does, once its caller is admitted and its address and query are checked. */
@@ -74,7 +76,7 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
   const { service, views, page, metrics } = options
   const random = options.random ?? systemRandom
   const troubled = options.troubled ?? (() => undefined)
-  const description = JSON.stringify(openApi())
+  const description = JSON.stringify(openApi({ ...ROUTES, ...options.beside }))
   /** Studies that are being started, by id. */
   const starting = new Set<string>()
 
@@ -203,7 +205,7 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
     openapi: async (_request, reply) => reply.type("application/json").send(description),
     page: async (request, reply) => {
       const file = page?.get(pathOf(request))
-      if (file === undefined) throw notHere("GET", pathOf(request), page)
+      if (file === undefined) throw notHere("GET", own.methodsAt(pathOf(request)))
       reply
         .header("etag", file.etag)
         .header("cache-control", file.lasting ? "public, max-age=31536000, immutable" : "no-cache")

@@ -1,13 +1,13 @@
-import { ConsiliumError } from "@consilium/base/errors"
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify"
 import { admit, type Caller, checkOrigin } from "./access.js"
 import { EventStreams, STREAM_LIMITS } from "./event-stream.js"
+import { approachOf, refuseCompressed, sendRefusal } from "./guarding.js"
 import { type ApiOptions, handlersOf, notHere, pathOf } from "./handlers.js"
 import { Idempotency } from "./idempotency.js"
 import type { RotationAnswer } from "./key-schemas.js"
 import { SECURITY_HEADERS } from "./page-files.js"
-import { problemOf, Refusal } from "./problems.js"
-import { ROUTES, type RouteName, type RouteSpec, routeNames } from "./routes.js"
+import { Refusal } from "./problems.js"
+import { methodsOf, ROUTES, type RouteName, type RouteSpec, routeNames } from "./routes.js"
 import { noQuery, type Started } from "./schemas.js"
 import { checked } from "./study-request.js"
 import { type Rate, TokenBuckets } from "./token-bucket.js"
@@ -21,22 +21,6 @@ declare module "fastify" {
     readonly apiRoute?: RouteName
   }
 }
-
-/** Errors of the HTTP library, as refusals of ours. */
-const refusalOf = (error: unknown): unknown => {
-  const { code, statusCode } = error as { code?: string; statusCode?: number }
-  if (error instanceof ConsiliumError) return error
-  if (code === "FST_ERR_CTP_BODY_TOO_LARGE")
-    return new ConsiliumError("api/too-large", `The body exceeds ${BODY_BYTES} bytes.`)
-  if (statusCode === 415)
-    return new ConsiliumError("api/unsupported-type", "The request's content type cannot be read.")
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
-    return new ConsiliumError("api/malformed", "The request is not valid HTTP.")
-  return error
-}
-
-const isEncrypted = (request: FastifyRequest): boolean =>
-  (request.raw.socket as { encrypted?: boolean }).encrypted === true
 
 /**
  * The leader's API as routes of a Fastify server, with its own parsers, hooks and refusals: register it in a server of any
@@ -53,10 +37,13 @@ export const api =
     const callers = new WeakMap<FastifyRequest, Caller>()
     if (metrics) metrics.streams = () => streams.count
 
+    const routesAt = methodsOf({ ...ROUTES, ...options.beside })
+    const methodsAt = (path: string): readonly string[] => (page?.has(path) ? ["GET"] : routesAt(path))
     const handlers = handlersOf(options, {
       streams,
       started: new Idempotency<Started>(now),
       rotated: new Idempotency<RotationAnswer>(now),
+      methodsAt,
       callerOf: (request) => callers.get(request) as Caller,
     })
 
@@ -66,11 +53,7 @@ export const api =
       reply.headers({ ...SECURITY_HEADERS, "cache-control": "no-store" })
       if (name === undefined) return
       const route: RouteSpec = ROUTES[name]
-      const approach = {
-        peer: request.raw.socket.remoteAddress ?? "",
-        headers: request.headers,
-        encrypted: isEncrypted(request),
-      }
+      const approach = approachOf(request)
       if (route.method === "POST") {
         const waitMs = buckets.take(approach.peer)
         if (waitMs > 0)
@@ -83,9 +66,7 @@ export const api =
           )
       }
       checkOrigin(approach, route.method === "POST")
-      const encoding = request.headers["content-encoding"]
-      if (encoding !== undefined && encoding !== "identity")
-        throw new ConsiliumError("api/unsupported-type", "Compressed bodies are not read.")
+      refuseCompressed(request)
       callers.set(
         request,
         identified(request, route) ?? admit(approach, route.right, { tokens, loopback, now }),
@@ -108,17 +89,9 @@ export const api =
     app.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: BODY_BYTES }, (_request, body, done) =>
       done(null, body),
     )
-    const sendError = (reply: FastifyReply, error: unknown): FastifyReply => {
-      const { status, headers, body, hidden } = problemOf(error)
-      if (hidden) troubled(error)
-      return reply
-        .code(status)
-        .headers({ ...SECURITY_HEADERS, ...headers })
-        .send(JSON.stringify(body))
-    }
-    app.setErrorHandler((error, _request, reply) => sendError(reply, refusalOf(error)))
+    app.setErrorHandler((error, _request, reply) => sendRefusal(reply, error, troubled))
     app.setNotFoundHandler((request, reply) =>
-      sendError(reply, notHere(request.method, pathOf(request), page)),
+      sendRefusal(reply, notHere(request.method, methodsAt(pathOf(request))), troubled),
     )
     app.addHook("onRequest", permit)
     app.addHook("preValidation", async (request) => {

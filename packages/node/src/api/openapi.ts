@@ -1,7 +1,12 @@
 import { z } from "zod"
-import { type Described, ROUTES, type RouteSpec, routeNames } from "./routes.js"
+import { BINARY, type Described, ROUTES, type RouteSpec } from "./routes.js"
 import { problemSchema } from "./schemas.js"
 
+const LEADER_INFO = {
+  title: "Consilium leader",
+  description:
+    "Studies of one leader, and its models. On its own machine, reading, starting and stopping studies and asking models need no token; elsewhere every route does.",
+}
 const PROBLEM: Described = { name: "Problem", schema: problemSchema }
 
 const jsonSchema = (schema: z.ZodType, io: "input" | "output"): Record<string, unknown> => {
@@ -31,7 +36,7 @@ const operationOf = (name: string, route: RouteSpec): object => ({
   description: `Needs the right "${route.right}".`,
   parameters: [
     ...parametersOf(route),
-    ...(route.answer.status === 202
+    ...(route.right === "start" && route.answer.status === 202
       ? [
           {
             name: "Idempotency-Key",
@@ -52,10 +57,13 @@ const operationOf = (name: string, route: RouteSpec): object => ({
       content: Object.fromEntries(route.body.types.map((type) => [type, reference(route.body as Described)])),
     },
   }),
+  ...(route.bytes && { requestBody: { required: true, content: { [BINARY]: {} } } }),
   responses: {
     [route.answer.status]: {
       description: route.summary,
-      content: { [route.answer.type]: route.answer.value ? reference(route.answer.value) : {} },
+      ...(route.answer.status !== 204 && {
+        content: { [route.answer.type]: route.answer.value ? reference(route.answer.value) : {} },
+      }),
     },
     default: {
       description: "A refusal, with what to do about it.",
@@ -67,12 +75,14 @@ const operationOf = (name: string, route: RouteSpec): object => ({
 /** A path as OpenAPI writes it. */
 export const openApiPath = (path: string): string => path.replaceAll(/:(\w+)/g, "{$1}").replace("*", "{file}")
 
-/** The description of the API, made from the table of routes and the schemas that check them. */
-export const openApi = (): object => {
+/** The description of an API, made from its tables of routes and the schemas that check them. */
+export const openApi = (
+  routes: Readonly<Record<string, RouteSpec>> = ROUTES,
+  info: { readonly title: string; readonly description: string } = LEADER_INFO,
+): object => {
   const schemas: Record<string, object> = { [PROBLEM.name]: jsonSchema(PROBLEM.schema, "output") }
   const paths: Record<string, Record<string, object>> = {}
-  for (const name of routeNames) {
-    const route: RouteSpec = ROUTES[name]
+  for (const [name, route] of Object.entries(routes)) {
     const { body, answer } = route
     if (body) schemas[body.name] = jsonSchema(body.schema, "input")
     if (answer.value) schemas[answer.value.name] = jsonSchema(answer.value.schema, "output")
@@ -81,12 +91,7 @@ export const openApi = (): object => {
   }
   return {
     openapi: "3.1.0",
-    info: {
-      title: "Consilium leader",
-      version: "1",
-      description:
-        "Studies of one leader. On its own machine, reading, starting and stopping studies need no token; elsewhere every route does.",
-    },
+    info: { ...info, version: "1" },
     security: [{ token: [] }, {}],
     paths,
     components: {

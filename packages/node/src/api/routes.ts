@@ -25,7 +25,7 @@ export interface Described {
 }
 
 export interface RouteSpec {
-  readonly method: "GET" | "POST"
+  readonly method: "GET" | "POST" | "DELETE"
   /** In Fastify's form: `:id` for one segment. */
   readonly path: string
   readonly summary: string
@@ -33,18 +33,24 @@ export interface RouteSpec {
   readonly params?: z.ZodObject
   readonly query?: z.ZodObject
   readonly body?: Described & { readonly types: readonly string[] }
+  /** What a body of bytes is; none where the body is described or there is none. */
+  readonly bytes?: "request" | "key" | "batch"
   readonly answer: {
-    readonly status: 200 | 202
+    readonly status: 200 | 201 | 202 | 204
     readonly type: string
-    /** Null for bytes, text and documents without a schema of their own. */
+    /** Null for bytes, text, documents without a schema of their own, and nothing. */
     readonly value: Described | null
   }
 }
 
 export const BINARY = "application/octet-stream"
 export const EVENT_STREAM = "text/event-stream"
-const JSON_TYPE = "application/json"
-const json = (status: 200 | 202, name: string, schema: z.ZodType): RouteSpec["answer"] => ({
+export const JSON_TYPE = "application/json"
+export const json = (
+  status: RouteSpec["answer"]["status"],
+  name: string,
+  schema: z.ZodType,
+): RouteSpec["answer"] => ({
   status,
   type: JSON_TYPE,
   value: { name, schema },
@@ -180,10 +186,13 @@ export const routeNames = Object.keys(ROUTES) as readonly RouteName[]
 
 const pattern = (path: string): RegExp =>
   new RegExp(`^${path.replaceAll(".", "\\.").replaceAll(/:\w+/g, "[^/]+")}$`)
-const FIXED = routeNames
-  .filter((name) => name !== "page")
-  .map((name) => ({ ...ROUTES[name], at: pattern(ROUTES[name].path) }))
 
-/** Methods that are served at a path; none where only the page might have a file. */
-export const methodsAt = (path: string): readonly string[] =>
-  FIXED.filter(({ at }) => at.test(path)).map(({ method }) => method)
+/** Methods that a table of routes serves at a path; none where only the page might have a file. */
+export const methodsOf = (
+  routes: Readonly<Record<string, RouteSpec>>,
+): ((path: string) => readonly string[]) => {
+  const fixed = Object.values(routes)
+    .filter(({ path }) => path !== "/*")
+    .map((route) => ({ ...route, at: pattern(route.path) }))
+  return (path) => fixed.filter(({ at }) => at.test(path)).map(({ method }) => method)
+}

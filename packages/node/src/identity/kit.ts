@@ -21,7 +21,7 @@ import { MAX_PARTICIPANTS, type Role, roleCodec } from "@consilium/federation/ro
 import { z } from "zod"
 import { makePrivateFolder, storeError, writeFileAtomic } from "../store/files.js"
 import type { SealedFiles } from "../store/sealed.js"
-import { checkedName, isRole } from "./names.js"
+import { checkDifferent, checkedName, isRole } from "./names.js"
 import { ed25519Verify } from "./suite.js"
 
 const kitCodec = record({
@@ -186,11 +186,9 @@ export const makeKits = async (plan: KitPlan): Promise<readonly Ticket[]> => {
       "identity/bad-address",
       "The authority's address in a kit has to start with https://.",
     )
-  const seen = new Set<string>()
+  checkDifferent(plan.participants.map(({ name }) => name))
   const files = plan.participants.map((participant) => {
-    const name = checkedName(participant.name)
-    if (seen.has(name)) throw new ConsiliumError("identity/bad-name", `Two participants are called ${name}.`)
-    seen.add(name)
+    const { name } = participant
     const kit: Kit = {
       study: plan.study,
       name,

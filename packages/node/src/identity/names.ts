@@ -23,6 +23,28 @@ export const checkedName = (name: string): string => {
   return name
 }
 
+/** The name of the authority's own folder and certificate. */
+export const AUTHORITY = "authority"
+
+/**
+ * The names of all participants of a study, each its own: each is a folder beside the authority's.
+ * @throws {ConsiliumError} "identity/bad-name"
+ */
+export const checkDifferent = (names: readonly string[]): void => {
+  const taken = new Set([AUTHORITY])
+  for (const name of names.map(checkedName)) {
+    if (taken.has(name))
+      throw new ConsiliumError(
+        "identity/bad-name",
+        name === AUTHORITY
+          ? `A participant cannot be called ${name}: that is the authority's own folder.`
+          : `Two participants are called ${name}.`,
+        { remedy: "Give every participant a name of its own." },
+      )
+    taken.add(name)
+  }
+}
+
 /** True for the words that are roles. */
 export const isRole = (word: string): word is Role => {
   try {

@@ -105,6 +105,10 @@ export const studyFolderToPlan = async (
   folder: string,
   terms: PrivacyTerms | null = null,
 ): Promise<PlannedStudy> => {
+  if (await isFile(folder))
+    throw new ConsiliumError("config/unreadable", `${folder} is a file, not a study's folder.`, {
+      remedy: `Give the folder with --config, or the file with --file ${folder}.`,
+    })
   const { facilities, ...rest } = await studyFileToPlan(join(folder, "study.yaml"), null, terms)
   const known: PlannedFacility[] = []
   for (const facility of facilities) {

@@ -1,0 +1,169 @@
+import { Worker } from "node:worker_threads"
+import { ERROR_TABLE, type ErrorCode } from "@consilium/base/error-codes"
+import { ConsiliumError } from "@consilium/base/errors"
+import { serverModelToBytes } from "@consilium/inference/files/server-model"
+import { planToBytes } from "@consilium/inference/plan/plan"
+import type { Evaluated, Evaluator, HeldKey } from "./evaluator.js"
+import type { ModelVersion } from "./model-shelf.js"
+import type { FromWorker, ToWorker } from "./worker-messages.js"
+
+interface Job {
+  readonly version: ModelVersion
+  readonly request: Uint8Array
+  readonly key: HeldKey | null
+  readonly done: (evaluated: Evaluated) => void
+  readonly fail: (error: unknown) => void
+}
+
+/** Requests that wait for a thread; more are refused. */
+const MOST_WAITING = 256
+/** A thread is given the model and the key once; one that asks again and again does not work. */
+const MOST_NEEDS = 4
+
+/** A thread, and the request it works on. */
+class Thread {
+  readonly #worker: Worker
+  #job: { readonly number: number; readonly work: Job; needs: number } | null = null
+  #number = 0
+
+  constructor(entry: URL, idle: () => void, broken: (thread: Thread) => void) {
+    this.#worker = new Worker(entry)
+    this.#worker.unref()
+    this.#worker.on("message", (message: FromWorker) => {
+      void this.#heard(message, idle)
+    })
+    this.#worker.on("error", (cause) => {
+      this.#fail(
+        new ConsiliumError("api/failed", "A thread that evaluates encrypted patients ended.", { cause }),
+      )
+      broken(this)
+    })
+  }
+
+  get busy(): boolean {
+    return this.#job !== null
+  }
+
+  begin(work: Job): void {
+    this.#number += 1
+    this.#job = { number: this.#number, work, needs: 0 }
+    this.#ask()
+  }
+
+  #ask(): void {
+    if (this.#job === null) return
+    const { number, work } = this.#job
+    // a copy: a part of a batch would take the whole of it along
+    const request = new Uint8Array(work.request)
+    const { plan } = work.version
+    this.#send({ kind: "answer", job: number, plan, request, keyId: work.key?.id ?? null }, request)
+  }
+
+  #send(message: ToWorker, given?: Uint8Array<ArrayBuffer>): void {
+    this.#worker.postMessage(message, given === undefined ? [] : [given.buffer])
+  }
+
+  #fail(error: unknown): void {
+    const job = this.#job
+    this.#job = null
+    job?.work.fail(error)
+  }
+
+  async #heard(message: FromWorker, idle: () => void): Promise<void> {
+    const job = this.#job
+    if (job === null || job.number !== message.job) return
+    const { work } = job
+    if (message.kind === "needs") {
+      try {
+        job.needs += 1
+        if (job.needs > MOST_NEEDS) throw new Error("a thread forgets what it is given")
+        await this.#give(message.what, work)
+        this.#ask()
+        return
+      } catch (error) {
+        this.#fail(error)
+        idle()
+        return
+      }
+    }
+    this.#job = null
+    if (message.kind === "answer") work.done({ answer: message.answer, ms: message.ms })
+    else work.fail(refusalOf(message))
+    idle()
+  }
+
+  async #give(what: "model" | "key", { version, key }: Job): Promise<void> {
+    const { plan, served } = version
+    if (what === "model")
+      this.#send({
+        kind: "model",
+        plan,
+        planBytes: planToBytes(served.plan),
+        model: serverModelToBytes(served),
+      })
+    else if (key !== null)
+      this.#send({ kind: "key", plan, id: key.id, nonce: key.nonce, bytes: await key.bytes() })
+  }
+
+  async end(error: unknown): Promise<void> {
+    this.#fail(error)
+    await this.#worker.terminate()
+  }
+}
+
+const refusalOf = ({ code, message, remedy }: Extract<FromWorker, { kind: "refused" }>): ConsiliumError =>
+  new ConsiliumError(Object.hasOwn(ERROR_TABLE, code) ? (code as ErrorCode) : "api/failed", message, {
+    remedy,
+  })
+
+/** Computes in threads of its own, so that what takes milliseconds holds up nothing else. Threads start when they are first needed. */
+export class EvaluationThreads implements Evaluator {
+  readonly #entry: URL
+  readonly #most: number
+  readonly #threads: Thread[] = []
+  readonly #waiting: Job[] = []
+  #closed = false
+
+  /** @param entry the built file of the thread's program */
+  constructor(most: number, entry: URL = new URL("./evaluation-worker.js", import.meta.url)) {
+    this.#most = most
+    this.#entry = entry
+  }
+
+  answer(version: ModelVersion, request: Uint8Array, key: HeldKey | null): Promise<Evaluated> {
+    if (this.#closed) return Promise.reject(new ConsiliumError("api/not-ready", "The server is ending."))
+    if (this.#waiting.length >= MOST_WAITING)
+      return Promise.reject(
+        new ConsiliumError("inference/overloaded", `${MOST_WAITING} requests are waiting already.`),
+      )
+    return new Promise((done, fail) => {
+      this.#waiting.push({ version, request, key, done, fail })
+      this.#next()
+    })
+  }
+
+  readonly #next = (): void => {
+    while (this.#waiting.length > 0) {
+      const thread = this.#threads.find(({ busy }) => !busy) ?? this.#another()
+      if (thread === null) return
+      thread.begin(this.#waiting.shift() as Job)
+    }
+  }
+
+  #another(): Thread | null {
+    if (this.#threads.length >= this.#most) return null
+    const thread = new Thread(this.#entry, this.#next, (broken) => {
+      this.#threads.splice(this.#threads.indexOf(broken), 1)
+      this.#next()
+    })
+    this.#threads.push(thread)
+    return thread
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const ending = new ConsiliumError("api/not-ready", "The server is ending.")
+    for (const { fail } of this.#waiting.splice(0)) fail(ending)
+    await Promise.all(this.#threads.splice(0).map((thread) => thread.end(ending)))
+  }
+}

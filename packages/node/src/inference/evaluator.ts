@@ -1,0 +1,44 @@
+import type { AskingKey } from "@consilium/inference/wire/asking-key"
+import type { ModelVersion } from "./model-shelf.js"
+
+/** An asker's key: its bytes for another thread, or ready for this one. */
+export interface HeldKey {
+  readonly id: string
+  readonly nonce: Uint8Array
+  bytes(): Promise<Uint8Array>
+  ready(): Promise<AskingKey>
+}
+
+export interface Evaluated {
+  readonly answer: Uint8Array
+  /** Milliseconds that evaluating took, waiting not counted. */
+  readonly ms: number
+}
+
+/** What computes answers. */
+export interface Evaluator {
+  /** @throws {ConsiliumError} as `ModelServer.answer` */
+  answer(version: ModelVersion, request: Uint8Array, key: HeldKey | null): Promise<Evaluated>
+  close(): Promise<void>
+}
+
+/** Computes in this thread. */
+export const inThread: Evaluator = {
+  async answer({ server }, request, key) {
+    const ready = key === null ? null : await key.ready()
+    const began = performance.now()
+    const answer = ready === null ? server.answer(request) : server.answer(request, { key: ready })
+    return { answer, ms: performance.now() - began }
+  },
+  close: () => Promise.resolve(),
+}
+
+/** A linear model answers in a fraction of a millisecond, less than handing it to another thread takes; others go there. */
+export const byCost = (workers: Evaluator): Evaluator => ({
+  answer: (version, request, key) =>
+    (version.served.integers.kind === "linear" && version.served.plan.packing === "lr-coefficients"
+      ? inThread
+      : workers
+    ).answer(version, request, key),
+  close: () => workers.close(),
+})
