@@ -3,7 +3,7 @@
 // biome-ignore-all lint/style/useNodejsImportProtocol: an old Node does not know the prefix
 import crypto from "crypto"
 import fs from "fs"
-import { join } from "path"
+import { join, relative } from "path"
 import { runChild } from "./child.mjs"
 import { withLock } from "./lock.mjs"
 
@@ -62,7 +62,7 @@ const digestOf = (root, inputs) => {
   for (const path of inputs.sort()) {
     if (!fs.existsSync(path)) continue
     const stat = fs.statSync(path)
-    digest.update(`${path.slice(root.length)}\n${stat.size}\n${stat.mtimeMs}\n`)
+    digest.update(`${relative(root, path)}\n${stat.size}\n${stat.mtimeMs}\n`)
   }
   return digest.digest("hex")
 }

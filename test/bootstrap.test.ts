@@ -265,6 +265,7 @@ describe("the state of the sources", () => {
     writeFileSync(file("dist/a.js"), "")
     writeFileSync(file("README.md"), "")
     expect(sourceState(root)).toBe(states.at(-1))
+    expect(sourceState(`${root}/`)).toBe(states.at(-1))
   })
 })
 

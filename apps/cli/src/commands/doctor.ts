@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Examined, examine, exitCodeOf, type Verdict } from "@consilium/node/doctor/finding"
 import { isThere, machineChecks } from "@consilium/node/doctor/machine-checks"
@@ -7,7 +7,7 @@ import { roleChecks } from "@consilium/node/doctor/role-checks"
 import { RoleUnderTest } from "@consilium/node/doctor/role-under-test"
 import { EndWith, type Format, print } from "./printed.js"
 
-const ROOT = fileURLToPath(new URL("../../../..", import.meta.url))
+const ROOT = resolve(fileURLToPath(new URL("../../../..", import.meta.url)))
 
 /** This clone; null where the program is installed without its sources. */
 const clone = async (): Promise<string | null> =>
