@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -185,6 +185,50 @@ describe("the command line", () => {
     expect(second.code).toBe(2)
     expect(second.stderr).toContain("config/exists")
     expect(await readdir(out)).toEqual(before)
+  })
+
+  it("lays out nothing where names clash or the folder cannot be made", async () => {
+    const file = join(folder, "a file")
+    await writeFile(file, "")
+    const refused = async (out: string, facilities: string): Promise<string> => {
+      const { code, stderr } = await consilium(
+        "init",
+        "--out",
+        out,
+        "--authority",
+        "127.0.0.1:8440",
+        "--facilities",
+        facilities,
+      )
+      return `${code} ${stderr.replaceAll(folder, "<folder>")}`
+    }
+    const names = join(folder, "names")
+    expect(await refused(names, "north,south,north")).toMatchInlineSnapshot(`
+      "5 identity/bad-name: Two participants are called north.
+        remedy: Give every participant a name of its own.
+        see: docs/reference/errors.md#identitybad-name
+      "
+    `)
+    expect(await refused(names, "north,south,authority")).toMatchInlineSnapshot(`
+      "5 identity/bad-name: A participant cannot be called authority: that is the authority's own folder.
+        remedy: Give every participant a name of its own.
+        see: docs/reference/errors.md#identitybad-name
+      "
+    `)
+    expect(await readdir(folder)).not.toContain("names")
+    expect(await refused(file, "north,south,east")).toMatchInlineSnapshot(`
+      "2 cli/usage: The folder <folder>/a file cannot be made.
+        remedy: Name a new or an empty folder where you may write.
+        see: docs/reference/errors.md#cliusage
+      "
+    `)
+    expect(await refused(join(file, "below"), "north,south,east")).toMatchInlineSnapshot(`
+      "2 cli/usage: The folder <folder>/a file/below cannot be made.
+        remedy: Name a new or an empty folder where you may write.
+        see: docs/reference/errors.md#cliusage
+      "
+    `)
+    expect(await readFile(file, "utf8")).toBe("")
   })
 
   it("runs a whole study in real processes and prints one JSON value", async () => {

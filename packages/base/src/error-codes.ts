@@ -563,7 +563,7 @@ export const ERROR_TABLE = {
   ),
   "records/unreadable": row(
     "A facility's records cannot be read.",
-    "Check the path in facility.yaml and its permissions.",
+    "Check the path, in facility.yaml or on the command line, and its permissions.",
   ),
   // network
   "network/port-taken": row(

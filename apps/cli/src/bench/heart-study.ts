@@ -3,9 +3,9 @@ import type { Study } from "@consilium/federation/study"
 import { type StudyFileInput, seededNonce, studyFileSchema, studyOf } from "@consilium/node/config/study-file"
 import { prepare, type RawRecords, readRecords } from "@consilium/node/local-records"
 import { seededRoundSecret } from "@consilium/node/roles/round-secrets"
-import { HEART_FILES } from "@consilium/records/heart"
 import { HEART_CENTRES } from "@consilium/records/heart-schema"
 import { type DirectFacility, type DirectResult, trainDirectly } from "../demo/direct-training.js"
+import { centreFile } from "../demo/heart-files.js"
 import { HEART, type StudyPlan, studyOn } from "../demo/studies.js"
 
 /** The four centres of the published benchmark, as they are in their files. */
@@ -15,7 +15,7 @@ export const readCentres = async (folder: string): Promise<HeartCentres> =>
   new Map(
     await Promise.all(
       HEART_CENTRES.map(async (centre) => {
-        const file = join(folder, HEART_FILES[centre].file)
+        const file = await centreFile(folder, centre)
         const records = { format: "uci-heart" as const, centre, file }
         return [centre, await readRecords(centre, join(folder, "none"), { records } as never)] as const
       }),

@@ -1,5 +1,5 @@
-import { access, mkdir, writeFile } from "node:fs/promises"
-import { join, resolve } from "node:path"
+import { mkdir, writeFile } from "node:fs/promises"
+import { join } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { systemRandom } from "@consilium/base/random"
@@ -19,7 +19,7 @@ import { parseAddress } from "@consilium/node/identity/names"
 import type { Place } from "@consilium/node/in-process/federation"
 import { initStudy } from "@consilium/node/init"
 import { LOOPBACK, reserveAddress } from "@consilium/node/transport/address"
-import { HEART_FILES } from "@consilium/records/heart"
+import { HEART_CENTRES } from "@consilium/records/heart-schema"
 import { simulatedFile } from "@consilium/records/simulator/site-file"
 import type { SimulatedSite } from "@consilium/records/simulator/sites"
 import { type FacilityKind as HeartKind, syntheticHeart } from "@consilium/records/synthetic-heart"
@@ -30,6 +30,7 @@ import {
   dealChestImages,
   writeChestImages,
 } from "./chest-images.js"
+import { centreFile } from "./heart-files.js"
 import { imageStudy } from "./image-study.js"
 import { CARDIOVASCULAR, type DemoStrategy, HEART, type StudyPlan, studyOn } from "./studies.js"
 import { type DemoSubject, isMadeUp } from "./subjects.js"
@@ -101,23 +102,10 @@ export interface DemoLayout {
   readonly facilities: ReadonlyMap<string, { readonly configPath: string; readonly file: FacilityFileInput }>
 }
 
-const CENTRES = ["cleveland", "hungarian", "switzerland", "va"] as const
 /** Rows of the synthetic heart facilities, in turn: large and small ones of each kind. */
 const HEART_SIZES = [260, 70, 150, 180, 50, 110]
 /** The synthetic rows of a run without a seed: the same people every time; nothing secret follows from it. */
 const SYNTHETIC_SEED = 1
-
-const centreFile = async (data: string, centre: (typeof CENTRES)[number]): Promise<string> => {
-  const path = resolve(data, HEART_FILES[centre].file)
-  await access(path).catch((cause) => {
-    throw new ConsiliumError("records/unreadable", `${path} is not there.`, {
-      remedy:
-        "Give the folder that holds processed.cleveland.data, processed.hungarian.data, processed.switzerland.data and processed.va.data.",
-      cause,
-    })
-  })
-  return path
-}
 
 const heartRecords = async (
   data: string | null,
@@ -132,7 +120,7 @@ const heartRecords = async (
       },
     )
   const out = new Map<string, FacilityFileInput["records"]>()
-  for (const centre of CENTRES)
+  for (const centre of HEART_CENTRES)
     out.set(centre, { format: "uci-heart", centre, file: await centreFile(data, centre) })
   return out
 }
