@@ -3,11 +3,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fromHex, toHex } from "@consilium/base/bytes"
 import { decode } from "@consilium/base/encoding"
-import { newSecretKey } from "@consilium/base/random"
 import { chargeCodec, chargeFor, ledgerEntryOf } from "@consilium/federation/charge"
 import { emptyLedger, type LedgerPlace, ledgerHeadAfter } from "@consilium/federation/ledger-chain"
-import { type Message, messageCodec, pack, type RoundSpec, specDigest } from "@consilium/federation/messages"
-import { modelFile, modelHashOf } from "@consilium/federation/model"
 import {
   epsilonAfter,
   isPrivate,
@@ -19,25 +16,11 @@ import { participantId } from "@consilium/federation/roster"
 import { studyDigest } from "@consilium/federation/study"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import {
-  authorityKey,
-  directoryOf,
-  keysFor,
-  rosterOf,
-  signed,
-  testPolicy,
-  testStudy,
-  toyRecords,
-} from "../../federation/test/members.js"
+import { testStudy } from "../../federation/test/members.js"
 import { withPrivacy } from "../../federation/test/private-study.js"
-import { nodeSuite } from "../src/identity/suite.js"
 import { CHARGED, PrivacyLedger } from "../src/privacy-ledger.js"
-import { askLedger, FacilityMachine } from "../src/roles/facility-machine.js"
-import { RoundSecrets } from "../src/roles/round-secrets.js"
-import { type RunnerOptions, StudyRunner } from "../src/roles/study-runner.js"
-import { openJournalBox } from "../src/store/journal-box.js"
-import { SealedFiles } from "../src/store/sealed.js"
-import { openSegmentStores } from "../src/store/segment-stores.js"
+import type { RunnerOptions, StudyRunner } from "../src/roles/study-runner.js"
+import { frozenAt, restartingFacility, until } from "./restarting-facility.js"
 
 const made = testStudy(4, { ...withPrivacy({ epsilon: 100 }), protection: "plain", rounds: 20 })
 if (!isPrivate(made)) throw new Error("The study was to be private.")
@@ -287,119 +270,26 @@ describe("a facility that crashes", () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  const key = newSecretKey()
-  const directory = directoryOf(STUDY, 4, 2)
-  const me = directory.named("clinic-1")
-  const fog = directory.named("fog-1")
-  const rows = toyRecords("ledger", 3, 30)
-  const records = {
-    featureNames: STUDY.model.features,
-    train: rows,
-    holdOut: rows,
-    trainRaw: {
-      ...rows,
-      names: STUDY.model.features,
-      patients: Uint32Array.from({ length: 30 }, (_, i) => i),
-    },
-    holdOutRaw: {
-      ...rows,
-      names: STUDY.model.features,
-      patients: Uint32Array.from({ length: 30 }, (_, i) => i),
-    },
-    patients: Uint32Array.from({ length: 30 }, (_, i) => i),
-    preparation: "declared" as const,
-  }
-  const announced = (round: number) => {
-    const parameters = new Float64Array(4).fill(round / 8)
-    const spec: RoundSpec = {
-      study: studyDigest(STUDY),
-      round,
-      attempt: 1,
-      purpose: "update",
-      epoch: 0,
-      roster: directory.digest,
-      model: modelHashOf(STUDY, parameters),
-    }
-    return { spec, model: modelFile(STUDY, parameters, round - 1), members: null }
-  }
-  const fromLeader = (said: Message) =>
-    pack(studyDigest(STUDY), directory.leader.id, me.id, said, keysFor("leader").sign)
-  const announce = (round: number): Message => ({ type: "announce", ...announced(round) })
-  const voided = (round: number): Message => ({
-    type: "void",
-    spec: specDigest(announced(round).spec),
-    reason: "too few",
+  const {
+    announce,
+    voided,
+    start: startIn,
+  } = restartingFacility(STUDY, {
+    rows: "ledger",
+    policy: BUDGET,
+    now: NOVEMBER,
   })
-  const hear = (runner: StudyRunner, said: Message) =>
-    runner.take(fog, runner.taken(fog) + 1, [fromLeader(said)])
-  /** What waits for the fog. */
-  const sent = (runner: StudyRunner): readonly Message[] =>
-    runner.mailbox(fog).held.map(({ body }) => decode(messageCodec, body))
-  const updates = (runner: StudyRunner) => sent(runner).filter(({ type }) => type === "update")
-
-  /** The facility as it comes back: its runner, its machine, its ledger. */
-  const start = async (name: string, cap: number, probe?: RunnerOptions["probe"]) => {
-    const stores = await openSegmentStores(join(folder, name, "studies"))
-    const sealed = await SealedFiles.open(join(folder, name, "sealed"), key)
-    const ledger = new PrivacyLedger({
-      facility: ME,
-      cap: { epsilon: cap, delta: 1e-5 },
-      now: () => NOVEMBER,
-    })
-    const store = await stores.study(studyDigest(STUDY))
-    let machine: FacilityMachine | null = null
-    const runner = await StudyRunner.open({
-      study: studyDigest(STUDY),
-      me,
-      keys: keysFor(me.name),
-      store,
-      box: await openJournalBox(sealed, studyDigest(STUDY)),
-      machine: (snapshot) => {
-        const keys = keysFor(me.name)
-        const context = {
-          study: STUDY,
-          directory,
-          me,
-          keys,
-          suite: nodeSuite,
-          policy: testPolicy({ privacy: { study: BUDGET, month: BUDGET } }),
-          authorityKey,
-        }
-        const secrets = new RoundSecrets(sealed, STUDY, me.name)
-        const roster = signed(rosterOf(STUDY, 4, 2), STUDY)
-        machine = new FacilityMachine(context, records, secrets, ledger, roster, snapshot)
-        return machine
-      },
-      now: () => NOVEMBER,
-      narrate: () => undefined,
-      probe,
-    })
-    await ledger.read(runner.id, store)
-    ledger.opened()
-    runner.begin()
-    // as the leader that knows of no more
-    const nonce = ledger.question(runner.id)
-    await runner.post(askLedger(nonce))
-    await hear(runner, { type: "ledger-known", nonce, evidence: [] })
-    const charges = async () => {
-      const found: string[] = []
-      for await (const { header, body } of store.entries())
-        if (header.type === CHARGED) {
-          const { round, attempt } = decode(chargeCodec, body)
-          found.push(`${round}/${attempt}`)
-        }
-      return found
-    }
-    return {
-      runner,
-      machine: machine as unknown as FacilityMachine,
-      ledger,
-      charges,
-      close: () => stores.close(),
-    }
-  }
-  const until = async (holds: () => boolean): Promise<void> => {
-    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2))
+  const start = (name: string, cap: number, probe?: RunnerOptions["probe"]) =>
+    startIn(join(folder, name), { epsilon: cap, delta: 1e-5 }, probe)
+  /** Rounds and attempts that are charged in a facility's log. */
+  const chargesOf = async ({ store }: StudyRunner): Promise<readonly string[]> => {
+    const found: string[] = []
+    for await (const { header, body } of store.entries())
+      if (header.type === CHARGED) {
+        const { round, attempt } = decode(chargeCodec, body)
+        found.push(`${round}/${attempt}`)
+      }
+    return found
   }
 
   it.each([
@@ -408,41 +298,35 @@ describe("a facility that crashes", () => {
   ] as const)(
     "[S20] %s of the charge: what is saved is spent, and the update is charged once",
     async (when, saved) => {
-      let frozen = false
-      const first = await start(when, 50, (moment, what) => {
-        if (moment !== when || !what.includes(`log:${CHARGED}`)) return undefined
-        frozen = true
-        return new Promise(() => undefined)
-      })
-      await hear(first.runner, announce(1))
-      await until(() => frozen)
-      expect(await first.charges()).toEqual(saved)
+      const { probe, isFrozen } = frozenAt(when, CHARGED)
+      const first = await start(when, 50, probe)
+      await first.hear(announce(1))
+      await until(isFrozen)
+      expect(await chargesOf(first.runner)).toEqual(saved)
       // nothing has left
-      expect(updates(first.runner)).toEqual([])
-      await first.close()
+      expect(first.updates()).toEqual([])
+      await first.crash()
 
       const second = await start(when, 50)
-      await until(() => updates(second.runner).length > 0)
+      await until(() => second.updates().length > 0)
       expect(second.machine.state.memory.charges).toBe(1)
-      expect(await second.charges()).toEqual(["1/1"])
-      expect(updates(second.runner)).toHaveLength(1)
+      expect(await chargesOf(second.runner)).toEqual(["1/1"])
+      expect(second.updates()).toHaveLength(1)
       expect(second.ledger.month(NOVEMBER).epsilon).toBeGreaterThan(0)
-      second.runner.stop()
-      await second.close()
+      await second.end()
     },
   )
 
   it("[S20] loses no charge over ten restarts", async () => {
     const spent: number[] = []
     for (let round = 1; round <= 10; round++) {
-      const { runner, ledger, charges, close } = await start("restarts", 500)
-      await hear(runner, announce(round))
-      await until(() => updates(runner).length === round)
-      expect(await charges()).toHaveLength(round)
-      await hear(runner, voided(round))
+      const { runner, ledger, hear, updates, end } = await start("restarts", 500)
+      await hear(announce(round))
+      await until(() => updates().length === round)
+      expect(await chargesOf(runner)).toHaveLength(round)
+      await hear(voided(round))
       spent.push(ledger.month(NOVEMBER).epsilon)
-      runner.stop()
-      await close()
+      await end()
     }
     expect(spent.every((epsilon, i) => i === 0 || epsilon > (spent[i - 1] as number))).toBe(true)
     const whole = opened(500)
@@ -452,16 +336,15 @@ describe("a facility that crashes", () => {
   })
 
   it("[S20] sits a round out when the month has no room, and says so to the leader", async () => {
-    const { runner, machine, ledger, close } = await start("month", 1.05 * epsilonAfter(STUDY, 1))
+    const { runner, machine, ledger, hear, sent, end } = await start("month", 1.05 * epsilonAfter(STUDY, 1))
     // another study of this month
     ledger.note(B, chain()(B, 1))
-    await hear(runner, announce(1))
-    await until(() => machine.state.phase === "idle" && sent(runner).some(({ type }) => type === "refusal"))
+    await hear(announce(1))
+    await until(() => machine.state.phase === "idle" && sent().some(({ type }) => type === "refusal"))
     expect(machine.state.memory.charges).toBe(0)
     const types: string[] = []
     for await (const { header } of runner.store.entries()) types.push(header.type)
     expect(types).toEqual(["training-failed"])
-    runner.stop()
-    await close()
+    await end()
   })
 })
