@@ -27,6 +27,12 @@ const token = z.strictObject({
   expires: z.iso.datetime().nullable(),
 })
 
+/** Who may ask for what, by tokens. */
+export const tokensSchema = z
+  .array(token)
+  .max(1000)
+  .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two tokens have one name")
+
 /** `api` in leader.yaml: where people and programs reach the leader, and with what. */
 export const apiFileSchema = z
   .strictObject({
@@ -38,16 +44,12 @@ export const apiFileSchema = z
       .strictObject({ key_file: z.string().min(1), certificate_file: z.string().min(1) })
       .nullable()
       .default(null),
-    tokens: z
-      .array(token)
-      .max(1000)
-      .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, "two tokens have one name")
-      .default([]),
+    tokens: tokensSchema.default([]),
   })
   .prefault({})
 export type ApiFile = z.output<typeof apiFileSchema>
 
-export const tokenRules = ({ tokens }: ApiFile): readonly TokenRule[] =>
+export const tokenRules = (tokens: ApiFile["tokens"]): readonly TokenRule[] =>
   tokens.map(({ name, role, sha256, expires }) => ({
     name,
     role,

@@ -1,3 +1,4 @@
+import type { FastifyPluginAsync } from "fastify"
 import type { ApiOptions } from "./handlers.js"
 import { api } from "./http-api.js"
 import {
@@ -10,13 +11,22 @@ import {
 } from "./listener.js"
 import { ApiMetrics } from "./metrics.js"
 import { readPage } from "./page-files.js"
+import type { RouteSpec } from "./routes.js"
 import { StudyViews } from "./study-views.js"
 
-export interface StartApiOptions extends Omit<ApiOptions, "views" | "page" | "loopback"> {
+/** Routes that are served on the same listener. */
+export interface Beside {
+  readonly routes: Readonly<Record<string, RouteSpec>>
+  readonly plugin: FastifyPluginAsync
+}
+
+export interface StartApiOptions extends Omit<ApiOptions, "views" | "page" | "loopback" | "beside"> {
   /** The folder of the built page, or null. */
   readonly page: string | null
   readonly listen: Listen
   readonly limits?: HttpLimits
+  /** Made with what the API shares; what it holds is closed by its own plugin. */
+  readonly beside?: (shared: { readonly views: StudyViews; readonly metrics: ApiMetrics }) => Beside
 }
 
 export interface RunningApi extends Listening {
@@ -34,7 +44,11 @@ export const startApi = async (options: StartApiOptions): Promise<RunningApi> =>
   const metrics = options.metrics ?? new ApiMetrics(options.service, views)
   const page = options.page === null ? null : await readPage(options.page)
   const app = boundedServer(options.listen.tls, options.limits ?? HTTP_LIMITS)
-  await app.register(api({ ...options, views, metrics, page, loopback: true }))
+  const { beside: make, ...rest } = options
+  const beside = make?.({ views, metrics })
+  const routes = beside === undefined ? {} : { beside: beside.routes }
+  await app.register(api({ ...rest, ...routes, views, metrics, page, loopback: true }))
+  if (beside !== undefined) await app.register(beside.plugin)
   const at = await listen(app, "API and page", options.listen)
   return { ...at, views, metrics, close: () => app.close() }
 }

@@ -244,6 +244,19 @@ export const CONFIG_WORDS: Readonly<Record<ConfigKind, FileWords>> = {
       "api.tokens[].role": "what it may do",
       "api.tokens[].sha256": "SHA-256 of the token in hexadecimal; `config show` hides it",
       "api.tokens[].expires": "UTC, such as 2027-01-31T00:00:00Z; null for never",
+      inference: "models that answer on encrypted patients, on the API's listener",
+      "inference.offer":
+        "`private`: the model of each finished study with differential privacy, and its successor by the same name in its place; `none`: nothing",
+      "inference.weights":
+        "`shared`: an asker can compute the model from an answer; `kept`: linear models only, honest askers cannot, and each has few answers",
+      "inference.stay":
+        "whether the leader goes on answering when its studies are over, until it is told to end",
+      "inference.answers_per_asker":
+        "answers of one model that one asker may have; null for as many as do not determine a kept model, and any number of a shared one",
+      "inference.requests_per_second": "requests that one asker may send",
+      "inference.threads": "threads for networks; linear models need none",
+      "inference.allowed_origins":
+        "pages elsewhere that may ask, by their origins, such as `https://ward.example.org`",
       store:
         "`pglite`: a database in the data folder; `segments`: plain files; the environment's DATABASE_URL overrides both",
       ...storage,

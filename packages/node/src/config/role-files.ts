@@ -5,6 +5,7 @@ import { MODEL_KINDS } from "@consilium/federation/study-model"
 import { stringify } from "yaml"
 import { z } from "zod"
 import { apiFileSchema } from "../api/ports.js"
+import { inferenceFileSchema } from "../inference/inference-file.js"
 import type { StorageKeySource } from "../store/storage-key.js"
 
 const dataFolder = z.string().min(1).default("../data")
@@ -54,6 +55,7 @@ export const fogFileSchema = z.strictObject({ listen, data_folder: dataFolder, s
 export const leaderFileSchema = z.strictObject({
   listen,
   api: apiFileSchema,
+  inference: inferenceFileSchema,
   /** `pglite` is an embedded PostgreSQL in the data folder, `segments` plain files; DATABASE_URL overrides both. */
   store: z.enum(["pglite", "segments"]).default("pglite"),
   data_folder: dataFolder,

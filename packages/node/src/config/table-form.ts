@@ -56,6 +56,21 @@ const BUILT_IN: ReadonlyMap<string, TableForm & { readonly standardiser: Standar
 export const builtInForm = (name: string): (TableForm & { readonly standardiser: Standardiser }) | null =>
   BUILT_IN.get(name) ?? null
 
+/**
+ * The built-in table that features are made of: the one that a study names, or else the one that knows all of them; null if none does.
+ */
+export const tableOf = (
+  features: readonly string[],
+  schema: string | null,
+): { readonly schema: TableSchema; readonly features: readonly Feature[] } | null => {
+  const heart = { schema: UCI_HEART_SCHEMA, features: HEART_FEATURES }
+  const named = schema === null ? null : builtInForm(schema)
+  const known = schema === null ? [heart, ...BUILT_IN.values()] : named === null ? [] : [named]
+  return (
+    known.find((table) => features.every((name) => table.features.some((one) => one.name === name))) ?? null
+  )
+}
+
 /** Where features of a built-in schema lie; of the schema that the study names, or else of the one that knows all of them. */
 export const declaredRanges = (
   features: readonly string[],

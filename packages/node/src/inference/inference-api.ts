@@ -32,7 +32,9 @@ export interface InferenceApiOptions {
   readonly troubled?: (error: unknown) => void
 }
 
-export const ASKING_RATE: Rate = { burst: 200, perSecond: 100 }
+/** Seconds of asking at full rate that one asker may save up. */
+const BURST_SECONDS = 2
+export const askingRate = (perSecond: number): Rate => ({ burst: BURST_SECONDS * perSecond, perSecond })
 
 declare module "fastify" {
   interface FastifyContextConfig {

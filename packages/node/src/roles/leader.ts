@@ -18,13 +18,15 @@ export interface LeaderOptions extends RoleOptions {
   readonly authority: AuthorityDesk
   /** Opens what the leader offers to people and programs, once its studies are there. */
   readonly open: (service: LeaderService) => Promise<Closable>
+  /** Whether it goes on when all its studies are over, until it is told to end: its models can then still be asked. */
+  readonly stay?: boolean
   /** Keeps how a study ended, and its last model. */
   readonly keep: (study: Uint8Array, outcome: Outcome, model: Uint8Array) => Promise<void>
 }
 
 const ASK_AGAIN = 2_000
 
-/** Runs the leader until all its studies are over. Gives the outcome of each, in the order they began. */
+/** Runs the leader until all its studies are over, or longer if it stays. Gives the outcome of each, in the order they began. */
 export const runLeader = async (options: LeaderOptions): Promise<readonly Outcome[]> => {
   const { membership, stores, edges, authority, narrate, stop, probe } = options
   const { me, authorityKey, checks } = membership
@@ -108,6 +110,10 @@ export const runLeader = async (options: LeaderOptions): Promise<readonly Outcom
     for (let settled = 0; settled < over.length && !stop.aborted; ) {
       settled = over.length
       await Promise.race([Promise.all(over), stopped, failed])
+    }
+    if (options.stay === true && !stop.aborted) {
+      narrate("all studies are over; their models can be asked until this process is told to end")
+      await Promise.race([stopped, failed])
     }
     if (stop.aborted) await Promise.all(host.studies.map(({ runner }) => drainChildren(runner, me, stop)))
     return await Promise.all(host.studies.map((hosted) => keepOutcome(hosted, options)))

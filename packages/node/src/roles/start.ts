@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises"
-import { basename, dirname, resolve } from "node:path"
+import { basename, dirname, join, resolve } from "node:path"
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { Milliseconds } from "@consilium/base/units"
@@ -105,7 +105,14 @@ export const startLeader = async (options: LeaderStartOptions): Promise<readonly
         membership,
         stores,
         authority: authorityDesk(membership),
-        open: leaderOutside({ ...options, api: config.api, tls }),
+        stay: config.inference.offer !== "none" && config.inference.stay,
+        open: leaderOutside({
+          ...options,
+          api: config.api,
+          tls,
+          inference: config.inference,
+          askingFolder: join(membership.folder, "asking"),
+        }),
         keep: (study, outcome, model) =>
           writeOutcome(studyFolder(membership.folder, toHex(study)), outcome, model),
       }),

@@ -1,0 +1,64 @@
+import { toHex } from "@consilium/base/bytes"
+import { ConsiliumError } from "@consilium/base/errors"
+import { modelHashOf, modelParameters } from "@consilium/federation/model"
+import { isNetwork } from "@consilium/federation/network-training"
+import type { Study } from "@consilium/federation/study"
+import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
+import type { TrainedModel } from "@consilium/inference/model/model"
+import { trainedNetwork } from "@consilium/inference/model/trained-network"
+import type { WeightsMode } from "@consilium/inference/plan/plan"
+import type { Feature } from "@consilium/records/features"
+import { tableOf } from "../config/table-form.js"
+import { inputSchemaOf } from "./input-schema.js"
+
+const notOffered = (message: string, remedy: string): never => {
+  throw new ConsiliumError("inference/not-offered", message, { remedy })
+}
+
+const trainedOf = (study: Study, parameters: Float64Array): TrainedModel =>
+  isNetwork(study)
+    ? trainedNetwork(study.model.description, parameters)
+    : { kind: "linear", weights: [...parameters.subarray(0, -1)], bias: parameters.at(-1) as number }
+
+/**
+ * The model of a study as it answers encrypted patients.
+ * @param file of the model, as the study's log has it
+ * @throws {ConsiliumError} "inference/not-offered" with what stands in the way; "inference/no-plan", "inference/bad-model"
+ */
+export const compiledStudyModel = (
+  study: Study,
+  file: Uint8Array,
+  round: number,
+  weights: WeightsMode,
+): CompiledModel => {
+  const { privacy, data } = study
+  const { features } = study.model
+  if (privacy === null)
+    return notOffered(
+      "It was trained without differential privacy, on figures that each facility scaled by its own mean and deviation.",
+      "Train it with differential privacy, whose declared constants scale all facilities' figures alike.",
+    )
+  if (features.length === 0)
+    return notOffered("It takes images, which no plan encrypts.", "Train a model on columns of a table.")
+  const table = tableOf(features, data?.schema ?? null)
+  if (table === null)
+    return notOffered(
+      "The leader does not know units and ranges of its features: they are of no built-in schema, or mark missing values.",
+      "Export the model and compile it by hand with a schema of its own.",
+    )
+  const schema = inputSchemaOf(
+    table.schema,
+    features.map((name) => table.features.find((one) => one.name === name) as Feature),
+  )
+  const parameters = modelParameters(study, file)
+  return compile(trainedOf(study, parameters), schema, {
+    model: study.name,
+    version: `round-${round}-${toHex(modelHashOf(study, parameters)).slice(0, 8)}`,
+    weights,
+    scaling: {
+      source: "declared",
+      means: privacy.standardise.map(({ mean }) => mean),
+      deviations: privacy.standardise.map(({ deviation }) => deviation),
+    },
+  })
+}
