@@ -1,60 +1,11 @@
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { chromium } from "playwright-core"
-import { build } from "vite"
 import { expect, it } from "vitest"
+import { answerInChromium, browserMissing, whyMissing } from "../../../../test/browser.js"
 import { engineAnswers } from "../engine-answers.js"
 
-const executable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-const CHROMIUM = (process.env.PATH ?? "")
-  .split(delimiter)
-  .flatMap((folder) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(folder, name)))
-  .find(executable)
-const missing = CHROMIUM === undefined && !process.env.CI
-
-/** The answers' module and all it needs, as one script that leaves the function in `globalThis`. */
-const script = async (): Promise<string> => {
-  const results = await build({
-    configFile: false,
-    logLevel: "error",
-    resolve: { conditions: ["source", "browser", "import", "default"] },
-    build: {
-      write: false,
-      minify: false,
-      lib: {
-        entry: fileURLToPath(new URL("../engine-answers.ts", import.meta.url)),
-        formats: ["iife"],
-        name: "answers",
-      },
-    },
-  })
-  const [output] = [results].flat().flatMap((result) => ("output" in result ? result.output : []))
-  if (output?.type !== "chunk") throw new Error("the bundler made no script")
-  return output.code
-}
-
-it.skipIf(missing)(
-  `the same bytes for the same seed in Node and in Chromium${missing ? " (skipped: no Chromium on the PATH)" : ""}`,
+it.skipIf(browserMissing)(
+  `the same bytes for the same seed in Node and in Chromium${whyMissing}`,
   async () => {
-    const browser = await chromium.launch({
-      executablePath: CHROMIUM ?? "chromium",
-      headless: true,
-      args: ["--no-sandbox", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"],
-    })
-    try {
-      const page = await browser.newPage()
-      const found: unknown = await page.evaluate(`${await script()}\n;answers.engineAnswers()`)
-      expect(found).toEqual(engineAnswers())
-    } finally {
-      await browser.close()
-    }
+    const found = await answerInChromium(new URL("../engine-answers.ts", import.meta.url), "engineAnswers")
+    expect(found).toEqual(engineAnswers())
   },
 )

@@ -1,59 +1,14 @@
-import { accessSync, constants } from "node:fs"
-import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { GOLDEN_TRAININGS, goldenHash } from "@consilium/learning/network/golden"
-import { chromium } from "playwright-core"
-import { build } from "vite"
 import { describe, expect, it } from "vitest"
+import { browserMissing, bundled, inChromium, whyMissing } from "../../../../test/browser.js"
 
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-const CHROMIUM = (process.env.PATH ?? "")
-  .split(delimiter)
-  .flatMap((folder) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(folder, name)))
-  .find(isExecutable)
-const skipped = CHROMIUM === undefined && !process.env.CI
-const why = skipped ? " (skipped: no Chromium on the PATH)" : ""
-
-/** The page's script, bundled from the sources into one text. */
-const bundle = async (): Promise<string> => {
-  const entry = fileURLToPath(new URL("./golden-page.ts", import.meta.url))
-  const conditions = ["source", "import", "browser", "default"]
-  const results = await build({
-    configFile: false,
-    logLevel: "error",
-    resolve: { conditions },
-    build: { write: false, minify: false, lib: { entry, name: "page", formats: ["iife"] } },
-  })
-  const [result] = Array.isArray(results) ? results : [results]
-  if (result === undefined || !("output" in result)) throw new Error("nothing was bundled")
-  return result.output[0].code
-}
-
-describe.skipIf(skipped)(`Chromium${why}`, () => {
+describe.skipIf(browserMissing)(`Chromium${whyMissing}`, () => {
   it.each([
     ["as it is", []],
     ["with its first compiler only", ["--js-flags=--liftoff --no-wasm-tier-up --no-opt"]],
   ])("%s gives the golden hashes, on WebAssembly and in plain JavaScript", async (_, flags) => {
-    const script = await bundle()
-    const browser = await chromium.launch({
-      executablePath: CHROMIUM ?? "chromium",
-      headless: true,
-      args: [
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--no-first-run",
-        "--disable-dev-shm-usage",
-        ...flags,
-      ],
-    })
-    try {
+    const script = await bundled(new URL("./golden-page.ts", import.meta.url), "page")
+    await inChromium(async (browser) => {
       const page = await browser.newPage()
       const complaints: string[] = []
       page.on("pageerror", (error) => complaints.push(error.message))
@@ -66,8 +21,6 @@ describe.skipIf(skipped)(`Chromium${why}`, () => {
       const names = Object.keys(GOLDEN_TRAININGS) as (keyof typeof GOLDEN_TRAININGS)[]
       expect(found).toEqual(names.map((name) => ({ name, wasm: goldenHash(name), plain: goldenHash(name) })))
       process.stdout.write(`golden hashes equal in Chromium ${browser.version()}\n`)
-    } finally {
-      await browser.close()
-    }
+    }, flags)
   })
 })
