@@ -16,6 +16,7 @@ export const LAYERS: Readonly<Record<string, number>> = {
   "@consilium/robust": 2,
   "@consilium/federation": 3,
   "@consilium/node": 4,
+  "@consilium/inference-client": 4,
   "consilium-cli": 5,
   "consilium-dashboard": 5,
 }

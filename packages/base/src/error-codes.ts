@@ -596,6 +596,14 @@ export const ERROR_TABLE = {
     "A request, its headers or an upload exceeds what a participant takes.",
     "Run the same version everywhere; large parcels are uploaded in chunks.",
   ),
+  "network/answer-too-large": row(
+    "A server's answer is longer than it can be; it was cut off while it was read.",
+    "Ask the server's operator: it does not do what its plan says.",
+  ),
+  "network/readable-token": row(
+    "A token was to be sent over a connection that others can read.",
+    "Use the server's https:// address.",
+  ),
   "network/too-slow": row(
     "A request did not arrive in time.",
     "Check the network; it is sent again by itself.",
@@ -864,6 +872,18 @@ export const ERROR_TABLE = {
   "inference/blank-used": row(
     "A blank, made before its patients were known, was to be filled a second time, which would show the differences of patients.",
     "Take a fresh blank for every request; to send one request again, send its bytes again.",
+  ),
+  "inference/other-questions": row(
+    "A model was replaced by a version that asks for other fields, units or categories, so patients written for the old one were not sent.",
+    "Connect again and write the patients for the new version's fields.",
+  ),
+  "inference/client-closed": row(
+    "Something was asked of a client, or of keys, that were closed.",
+    "Connect again.",
+  ),
+  "inference/worker-ended": row(
+    "The worker that holds a page's keys ended, or could not be started.",
+    "Reload the page; if it repeats, check that its content security policy permits the worker's script and WebAssembly.",
   ),
   "inference/missing-file": row(
     "A file that belongs to a model, a compiled folder or an asker's keys is not there.",

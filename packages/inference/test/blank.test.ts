@@ -64,18 +64,25 @@ describe.each(["shared", "kept", "network"] as const)("a blank of a plan, %s", (
       expect(Math.abs(logit - (expected[i]?.logit as number))).toBeLessThan(2 * compiled.plan.errorBound)
     })
   })
-  it("is used once: filling it again encrypts nothing and erases it", () => {
+  it("is used once: filling it again encrypts nothing", () => {
     const { blank } = asker.blank(keyed)
     asker.fill(blank, some("first", 1))
     expect(codeOf(() => asker.fill(blank, some("second", 1)))).toBe("inference/blank-used")
     expect(codeOf(() => blank.release())).toBe("inference/blank-used")
   })
-  it("handed over is used up here, and what was handed over stays whole until it is filled", () => {
+  it("handed over is used up here", () => {
+    const { blank } = asker.blank(keyed)
+    blank.release()
+    expect(codeOf(() => asker.fill(blank, some("late", 1)))).toBe("inference/blank-used")
+  })
+  it("erased, is used up and holds nothing", () => {
     const { blank } = asker.blank(keyed)
     const parts = blank.release()
+    const again = new Blank(asker.prepared, parts)
     expect(parts.ciphertexts.some(({ c0 }) => c0.some((word) => word !== 0))).toBe(true)
-    expect(codeOf(() => asker.fill(blank, some("late", 1)))).toBe("inference/blank-used")
+    again.erase()
     expect(parts.ciphertexts.every(({ c0 }) => c0.every((word) => word === 0))).toBe(true)
+    expect(codeOf(() => asker.fill(again, some("late", 1)))).toBe("inference/blank-used")
   })
   it("survives a patient who is refused, and too many of them", () => {
     const { blank, open } = asker.blank(keyed)
@@ -84,7 +91,7 @@ describe.each(["shared", "kept", "network"] as const)("a blank of a plan, %s", (
     expect(codeOf(() => asker.fill(blank, []))).toBe("inference/too-many")
     expect(open(server.answer(asker.fill(blank, [patient]), given), 1)).toHaveLength(1)
   })
-  it("leaves nothing of itself or of its patients behind when filled", () => {
+  it("leaves nothing of its patients behind when filled", () => {
     const { blank } = asker.blank(keyed)
     const again = new Blank(asker.prepared, blank.release())
     const { ring } = asker.prepared.parameters

@@ -26,15 +26,23 @@ export interface BlankOptions {
  * Math: (c_0, c_1) = (-a s + e, a); filled (c_0 + m, a), which is a fresh encryption of m
  */
 export class Blank {
+  /** The first seed, by which an answer names its request. */
+  readonly requestId: Seed
   readonly #prepared: PreparedPlan
-  readonly #parts: BlankParts
-  #used = false
+  /** Null once it is used up. */
+  #parts: BlankParts | null
 
+  /** @throws {ConsiliumError} "inference/malformed" if the parts are not of this plan */
   constructor(prepared: PreparedPlan, parts: BlankParts) {
     const { size } = prepared.parameters.ring
-    const { length } = parts.ciphertexts
-    if (length !== prepared.ciphertexts || parts.ciphertexts.some(({ c0 }) => c0.length !== size))
+    const { ciphertexts, keyId } = parts
+    if (
+      ciphertexts.length !== prepared.ciphertexts ||
+      ciphertexts.some(({ c0 }) => c0.length !== size) ||
+      (keyId !== null) !== prepared.takesKey
+    )
       throw new ConsiliumError("inference/malformed", "A blank was made for another plan.")
+    this.requestId = (parts.ciphertexts[0] as SeededCiphertext).seed
     this.#prepared = prepared
     this.#parts = parts
   }
@@ -56,52 +64,41 @@ export class Blank {
     return new Blank(prepared, { ciphertexts, keyId })
   }
 
-  /** The first seed, by which an answer names its request. */
-  get requestId(): Seed {
-    return (this.#parts.ciphertexts[0] as SeededCiphertext).seed
-  }
-
-  #use(): BlankParts {
-    if (this.#used) {
-      this.erase()
-      throw new ConsiliumError("inference/blank-used", "A blank is used up; nothing was encrypted with it.")
-    }
-    this.#used = true
-    return this.#parts
-  }
-
   /**
    * Its parts, for another thread; here it is used up.
    * @throws {ConsiliumError} "inference/blank-used"
    */
   release(): BlankParts {
-    return this.#use()
+    const parts = this.#parts
+    if (parts === null)
+      throw new ConsiliumError("inference/blank-used", "A blank is used up; nothing was encrypted with it.")
+    this.#parts = null
+    return parts
   }
 
   /**
-   * The bytes of a request about some patients, one polynomial for each ciphertext. Overwrites the messages and the blank.
+   * The bytes of a request about some patients, one polynomial for each ciphertext; the messages are overwritten.
    * @throws {ConsiliumError} "inference/blank-used"
    */
   fill(messages: readonly Evaluations[], patients: number): Uint8Array {
+    const { ring } = this.#prepared.parameters
     try {
-      const { ciphertexts, keyId } = this.#use()
-      const { ring } = this.#prepared.parameters
+      const parts = this.release()
       messages.forEach((message, i) => {
-        const { c0 } = ciphertexts[i] as SeededCiphertext
+        const { c0 } = parts.ciphertexts[i] as SeededCiphertext
         ring.add(c0, message, c0)
       })
-      return requestToBytes(this.#prepared, { patients, keyId, ciphertexts })
+      return requestToBytes(this.#prepared, { patients, ...parts })
     } finally {
       for (const message of messages) message.fill(0)
-      this.erase()
+      ring.erase()
     }
   }
 
   /** Uses it up. */
   erase(): void {
-    this.#used = true
-    for (const { c0 } of this.#parts.ciphertexts) c0.fill(0)
-    this.#prepared.parameters.ring.erase()
+    for (const { c0 } of this.#parts?.ciphertexts ?? []) c0.fill(0)
+    this.#parts = null
   }
   toJSON(): string {
     return "[blank]"
