@@ -4,17 +4,14 @@ import { insecureSeededSecret } from "@consilium/base/testing"
 import { dpEventCodec } from "@consilium/privacy/event-codec"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { describe, expect, it } from "vitest"
-import { startFacility, stepFacility } from "../src/facility.js"
-import { decodeFacility, encodeFacility } from "../src/facility-snapshot.js"
-import type { FacilityContext, FacilityEvent, FacilityState } from "../src/facility-state.js"
+import type { FacilityState, FacilityStep } from "../src/facility-state.js"
 import { emptyLedger } from "../src/ledger-chain.js"
-import type { RoundSpec } from "../src/messages.js"
 import { specDigest } from "../src/messages.js"
-import { initialModel, modelFile, modelHashOf } from "../src/model.js"
+import { modelHashOf } from "../src/model.js"
 import { epsilonAfter, isPrivate, type PrivateStudy, stepEvent } from "../src/privacy-plan.js"
-import { studyDigest } from "../src/study.js"
+import { facilityAlone } from "./facility-alone.js"
 import { runStudy } from "./harness.js"
-import { authorityKey, directoryOf, facilityNames, keysFor, suite, testPolicy, testStudy } from "./members.js"
+import { facilityNames, testStudy } from "./members.js"
 import { withPrivacy } from "./private-study.js"
 import { cohorts, models } from "./scenes.js"
 
@@ -133,41 +130,10 @@ it("[S20] a facility that scales rows by their own figures takes no part in a st
 
 describe("what is charged once and what again", () => {
   const study = asPrivate(testStudy(4, { ...withPrivacy(), protection: "plain" }))
-  const directory = directoryOf(study, 4, 2)
-  const me = directory.named("clinic-1")
-  const context: FacilityContext = {
-    study,
-    directory,
-    me,
-    keys: keysFor(me.name),
-    suite,
-    policy: testPolicy(),
-    authorityKey,
-    preparation: "declared",
-  }
-  const parameters = initialModel(study)
-  const specOf = (attempt: number): RoundSpec => ({
-    study: studyDigest(study),
-    round: 1,
-    attempt,
-    purpose: "update",
-    epoch: 0,
-    roster: directory.digest,
-    model: modelHashOf(study, parameters),
-  })
-  const step = (state: FacilityState, event: FacilityEvent) => stepFacility(context, state, event)
-  const announce = (state: FacilityState, attempt: number) =>
-    step(state, {
-      type: "message",
-      at: 1,
-      from: directory.leader,
-      message: {
-        type: "announce",
-        spec: specOf(attempt),
-        model: modelFile(study, parameters, 0),
-        members: null,
-      },
-    })
+  const alone = facilityAlone(study)
+  const { me, parameters, start, step, restarted } = alone
+  const specOf = (attempt: number) => alone.specOf({ round: 1, attempt })
+  const announce = (state: FacilityState, attempt: number) => alone.announce(state, specOf(attempt))
   const justTrained = (state: FacilityState, attempt: number) =>
     step(state, {
       type: "trained",
@@ -175,23 +141,12 @@ describe("what is charged once and what again", () => {
       values: Int32Array.of(1, 2, 3, attempt),
       secret: insecureSeededSecret("charged"),
     })
-  const entered = (state: FacilityState, attempt: number) => {
-    const { seq, hash: previous } = emptyLedger(me.id)
-    const place = { seq: seq + 1, previous, month: "2026-11" }
-    return step(state, { type: "entered", spec: specDigest(specOf(attempt)), place })
-  }
+  const entered = (state: FacilityState, attempt: number) => alone.enter(state, specOf(attempt))
   const trained = (state: FacilityState, attempt: number) =>
     entered(justTrained(state, attempt).state, attempt)
-  const voided = (state: FacilityState, attempt: number) =>
-    step(state, {
-      type: "message",
-      at: 2,
-      from: directory.leader,
-      message: { type: "void", spec: specDigest(specOf(attempt)), reason: "too few" },
-    })
-  const types = ({ effects }: ReturnType<typeof step>) =>
+  const voided = (state: FacilityState, attempt: number) => alone.giveUp(state, specOf(attempt))
+  const types = ({ effects }: FacilityStep) =>
     effects.map((effect) => (effect.type === "send" ? `send ${effect.message.type}` : effect.type))
-  const start = startFacility(context)
 
   it("[S20] the charge comes before what is sent", () => {
     const waiting = justTrained(announce(start, 1).state, 1)
@@ -201,9 +156,7 @@ describe("what is charged once and what again", () => {
 
   it("the same integers protected again are not charged again, also after a restart", () => {
     const idle = voided(trained(announce(start, 1).state, 1).state, 1).state
-    const snapshot = encodeFacility(idle)
-    if (snapshot === null) throw new Error("A facility between attempts has a snapshot.")
-    for (const state of [idle, decodeFacility(snapshot, context, directory)]) {
+    for (const state of [idle, restarted(idle)]) {
       const again = announce(state, 2)
       expect(types(again)).toEqual(["record", "send update"])
       expect(again.state.memory.charges).toBe(1)

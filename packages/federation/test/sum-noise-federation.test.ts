@@ -5,29 +5,16 @@ import { evaluate } from "@consilium/learning/metrics"
 import { dpEventCodec } from "@consilium/privacy/event-codec"
 import { RdpAccountant } from "@consilium/privacy/rdp"
 import { describe, expect, it } from "vitest"
-import { startFacility, stepFacility } from "../src/facility.js"
-import { decodeFacility, encodeFacility } from "../src/facility-snapshot.js"
-import type { FacilityContext, FacilityEvent, FacilityState } from "../src/facility-state.js"
-import { emptyLedger } from "../src/ledger-chain.js"
+import type { FacilityState, FacilityStep } from "../src/facility-state.js"
 import { startLocalState } from "../src/local-state.js"
 import { type RoundSpec, specDigest } from "../src/messages.js"
-import { initialModel, modelFile, modelHashOf } from "../src/model.js"
 import { epsilonAfter, type PrivateStudy, type StudyPrivacy, stepEvent } from "../src/privacy-plan.js"
-import { PROTECTIONS, studyDigest } from "../src/study.js"
+import { PROTECTIONS } from "../src/study.js"
 import { shareSigma, sumSensitivity, withNoiseShare } from "../src/sum-noise.js"
 import { architectureOf, trainRound } from "../src/training.js"
+import { facilityAlone } from "./facility-alone.js"
 import { type Options, type Outcome, runStudy } from "./harness.js"
-import {
-  authorityKey,
-  changedRoster,
-  directoryOf,
-  facilityNames,
-  keysFor,
-  signed,
-  suite,
-  testPolicy,
-  toyRecords,
-} from "./members.js"
+import { changedRoster, facilityNames, signed, toyRecords } from "./members.js"
 import { withPrivacy } from "./private-study.js"
 import { audited, cohorts, models, openedSums, Trainings, trainedSums } from "./scenes.js"
 import { sumStudy, withSumNoise } from "./sum-study.js"
@@ -226,28 +213,8 @@ describe("two sums of one model over different cohorts", () => {
 
 describe("a facility's one share for a model", () => {
   const study = sumStudy("patient", { protection: "plain" })
-  const directory = directoryOf(study, 4, 2)
-  const me = directory.named("clinic-1")
-  const context: FacilityContext = {
-    study,
-    directory,
-    me,
-    keys: keysFor(me.name),
-    suite,
-    policy: testPolicy(),
-    authorityKey,
-    preparation: "declared",
-  }
-  const parameters = initialModel(study)
-  const specOf = (round: number, attempt: number): RoundSpec => ({
-    study: studyDigest(study),
-    round,
-    attempt,
-    purpose: "update",
-    epoch: 0,
-    roster: directory.digest,
-    model: modelHashOf(study, parameters),
-  })
+  const { directory, parameters, start, step, hear, announce, enter, giveUp, restarted, specOf } =
+    facilityAlone(study)
   const secret = insecureSeededSecret("one share")
   const drawn = (spec: RoundSpec) =>
     trainRound({
@@ -259,42 +226,25 @@ describe("a facility's one share for a model", () => {
       local: startLocalState(),
       secret,
     }).values
-  const step = (state: FacilityState, event: FacilityEvent) => stepFacility(context, state, event)
-  const announce = (state: FacilityState, spec: RoundSpec) =>
-    step(state, {
-      type: "message",
-      at: 1,
-      from: directory.leader,
-      message: { type: "announce", spec, model: modelFile(study, parameters, 0), members: null },
-    })
-  const sent = ({ effects }: ReturnType<typeof step>): readonly string[] =>
+  const sent = ({ effects }: FacilityStep): readonly string[] =>
     effects.flatMap((effect) =>
       effect.type === "send" && effect.message.type === "update" ? [toHex(effect.message.payload)] : [],
     )
 
   it("[S26] is drawn once, and sent again for every attempt at it, also after a crash", () => {
-    const first = specOf(1, 1)
-    const training = announce(startFacility(context), first)
+    const first = specOf({ round: 1, attempt: 1 })
+    const training = announce(start, first)
     const trained = step(training.state, {
       type: "trained",
       spec: specDigest(first),
       values: drawn(first),
       secret,
     })
-    const { seq, hash: previous } = emptyLedger(me.id)
-    const place = { seq: seq + 1, previous, month: "2026-11" }
-    const submitted = step(trained.state, { type: "entered", spec: specDigest(first), place })
+    const submitted = enter(trained.state, first)
     const [payload] = sent(submitted)
-    const idle = step(submitted.state, {
-      type: "message",
-      at: 2,
-      from: directory.leader,
-      message: { type: "void", spec: specDigest(first), reason: "too few" },
-    }).state
-    const snapshot = encodeFacility(idle)
-    if (snapshot === null) throw new Error("A facility between attempts has a snapshot.")
-    for (const state of [idle, decodeFacility(snapshot, context, directory)])
-      for (const spec of [specOf(1, 2), specOf(2, 1)]) {
+    const idle = giveUp(submitted.state, first).state
+    for (const state of [idle, restarted(idle)])
+      for (const spec of [specOf({ round: 1, attempt: 2 }), specOf({ round: 2, attempt: 1 })]) {
         const again = announce(state, spec)
         expect(again.effects.map(({ type }) => type)).not.toContain("train")
         expect(sent(again)).toEqual([payload])
@@ -303,27 +253,14 @@ describe("a facility's one share for a model", () => {
   })
 
   it("[S26] ends with its roster: among others it draws anew and is charged again, or refuses if its sum counts as opened", () => {
-    const first = specOf(1, 1)
-    const { state } = announce(startFacility(context), first)
+    const first = specOf({ round: 1, attempt: 1 })
+    const { state } = announce(start, first)
     const values = drawn(first)
     const trained = step(state, { type: "trained", spec: specDigest(first), values, secret })
-    const { seq, hash: previous } = emptyLedger(me.id)
-    const place = { seq: seq + 1, previous, month: "2026-11" }
-    const submitted = step(trained.state, { type: "entered", spec: specDigest(first), place }).state
-    const idle = step(submitted, {
-      type: "message",
-      at: 2,
-      from: directory.leader,
-      message: { type: "void", spec: specDigest(first), reason: "too few" },
-    }).state
+    const idle = giveUp(enter(trained.state, first).state, first).state
     const roster = changedRoster(directory.roster, { join: { "clinic-5": "fog-1" } })
-    const among = step(idle, {
-      type: "message",
-      at: 3,
-      from: directory.leader,
-      message: { type: "roster", signed: signed(roster, study) },
-    }).state
-    const second = { ...specOf(1, 2), roster: among.memory.directory.digest }
+    const among = hear(idle, { type: "roster", signed: signed(roster, study) }).state
+    const second = { ...specOf({ round: 1, attempt: 2 }), roster: among.memory.directory.digest }
     const again = announce(among, second)
     expect(again.effects.map(({ type }) => type)).toEqual(["train"])
     const fresh = { type: "trained", spec: specDigest(second), values: drawn(second), secret } as const
@@ -339,7 +276,8 @@ describe("a facility's one share for a model", () => {
   })
 
   it("comes out the same when it is drawn again after a crash before it was kept, and another for another attempt", () => {
-    expect(drawn(specOf(1, 1))).toEqual(drawn(specOf(1, 1)))
-    expect(drawn(specOf(1, 1))).not.toEqual(drawn(specOf(1, 2)))
+    const [first, second] = [specOf({ round: 1, attempt: 1 }), specOf({ round: 1, attempt: 2 })]
+    expect(drawn(first)).toEqual(drawn(first))
+    expect(drawn(first)).not.toEqual(drawn(second))
   })
 })
