@@ -2,42 +2,33 @@ import type { EvaluationView, StatisticsView, StudyView } from "@consilium/node/
 import { countText, figureText, roughText } from "./format.js"
 import { Panel, Scrolling } from "./notices.js"
 
-const NoiseLine = ({ noise }: { readonly noise: number }) =>
+/** `counts` says which numbers have the noise. */
+const NoiseLine = ({ counts, noise }: { readonly counts: string; readonly noise: number }) =>
   noise === 0 ? null : (
     <p className="exact">
-      Every count carries noise of {noise.toFixed(1)} rows (standard deviation), paid for by each facility's
-      budget.
+      {counts} noise of {noise.toFixed(1)} rows (standard deviation), paid for by each facility's budget.
     </p>
   )
+
+const Heads = ({ first, numbers }: { readonly first: string; readonly numbers: readonly string[] }) => (
+  <thead>
+    <tr>
+      <th scope="col">{first}</th>
+      {numbers.map((name) => (
+        <th key={name} scope="col" className="number">
+          {name}
+        </th>
+      ))}
+    </tr>
+  </thead>
+)
 
 const Evaluations = ({ evaluations }: { readonly evaluations: readonly EvaluationView[] }) => (
   <>
     <p>The common model on all held-out patients as one group.</p>
     <Scrolling label="Evaluations of all held-out patients together">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Round</th>
-            <th scope="col" className="number">
-              Patients
-            </th>
-            <th scope="col" className="number">
-              Ill
-            </th>
-            <th scope="col" className="number">
-              AUC
-            </th>
-            <th scope="col" className="number">
-              ±
-            </th>
-            <th scope="col" className="number">
-              Accuracy
-            </th>
-            <th scope="col" className="number">
-              Balanced
-            </th>
-          </tr>
-        </thead>
+        <Heads first="Round" numbers={["Patients", "Ill", "AUC", "±", "Accuracy", "Balanced"]} />
         <tbody>
           {evaluations.map((one) => (
             <tr key={one.round}>
@@ -54,7 +45,10 @@ const Evaluations = ({ evaluations }: { readonly evaluations: readonly Evaluatio
       </table>
     </Scrolling>
     <p className="exact">± is how far grouping scores into bins may move the AUC.</p>
-    <NoiseLine noise={evaluations.at(-1)?.noise ?? 0} />
+    <NoiseLine
+      counts="Patients and ill add up counts of bins, each with"
+      noise={evaluations.at(-1)?.noise ?? 0}
+    />
   </>
 )
 
@@ -67,26 +61,7 @@ const Statistics = ({ statistics }: { readonly statistics: StatisticsView }) => 
     </p>
     <Scrolling label="Statistics of all training patients together">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Feature</th>
-            <th scope="col" className="number">
-              Mean
-            </th>
-            <th scope="col" className="number">
-              Deviation
-            </th>
-            <th scope="col" className="number">
-              25 %
-            </th>
-            <th scope="col" className="number">
-              50 %
-            </th>
-            <th scope="col" className="number">
-              75 %
-            </th>
-          </tr>
-        </thead>
+        <Heads first="Feature" numbers={["Mean", "Deviation", "25 %", "50 %", "75 %"]} />
         <tbody>
           {statistics.features.map(({ feature, mean, deviation, quartiles }) => (
             <tr key={feature}>
@@ -103,7 +78,7 @@ const Statistics = ({ statistics }: { readonly statistics: StatisticsView }) => 
         </tbody>
       </table>
     </Scrolling>
-    <NoiseLine noise={statistics.noise} />
+    <NoiseLine counts="Every count carries" noise={statistics.noise} />
   </>
 )
 

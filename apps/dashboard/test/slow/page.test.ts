@@ -418,7 +418,7 @@ where(`the page in Chromium${why}`, () => {
       await sees(page, /^All training patients as one group: \d+, of which \d+ are ill/)
       const rows = page.locator("#figures table").first().locator("tbody tr")
       expect(await rows.count()).toBe(3)
-      await sees(page, /carries noise of \d+\.\d rows/)
+      await sees(page, /noise of \d+\.\d rows/)
       await sound(page)
       if (SHOTS !== undefined)
         await page

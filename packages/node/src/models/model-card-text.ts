@@ -52,7 +52,7 @@ const evaluationLines = ({ evaluation }: ModelCard): readonly string[] => {
   return [
     "## All held-out patients together",
     "",
-    `From the sum of the histograms of scores of ${facilities.length} facilities, of which nobody saw a single one: ${rows} rows, ${positives} of answer 1. Grouping scores into bins may move the AUC by ${figure(evaluation.aucError)}${noise === 0 ? "" : `; every count carries noise of ${noise.toFixed(1)} rows, for privacy`}.`,
+    `From the sum of the histograms of scores of ${facilities.length} facilities, of which nobody saw a single one: ${rows} rows, ${positives} of answer 1. Grouping scores into bins may move the AUC by ${figure(evaluation.aucError)}${noise === 0 ? "" : `; each bin's count carries noise of ${noise.toFixed(1)} rows, for privacy`}.`,
     "",
     ...table(
       ["accuracy", "balanced accuracy", "AUC", "log loss", "Brier"],
