@@ -27,7 +27,8 @@ class Thread {
   #number = 0
 
   constructor(entry: URL, idle: () => void, broken: (thread: Thread) => void) {
-    this.#worker = new Worker(entry)
+    // without the flags of this process: a built file runs as it is
+    this.#worker = new Worker(entry, { execArgv: [] })
     this.#worker.unref()
     this.#worker.on("message", (message: FromWorker) => {
       void this.#heard(message, idle)
