@@ -1,23 +1,22 @@
 import { equalBytes, toHex } from "@consilium/base/bytes"
-import { decode, f64Array } from "@consilium/base/encoding"
+import { decode } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
-import { type ServerState, startServer } from "@consilium/learning/server-optimiser"
 import { type Due, dueAfter, firstDue } from "./agenda.js"
+import { AuditEnd } from "./audit-end.js"
+import { AuditEpochs } from "./audit-epochs.js"
+import { failure } from "./audit-failure.js"
 import { GivenHeads } from "./audit-heads.js"
 import { AuditLedgers } from "./audit-ledgers.js"
-import { BUDGET_USED_UP, budgetsEndIt, endReason } from "./budget-end.js"
-import { checkCertificate, checkCosigned, headOfCertificate, sameProposal } from "./cosigned.js"
-import type { EvaluatedRound } from "./figures/evaluation.js"
-import { evaluatedRounds, figuresOf, type OpenedFigures } from "./figures/opened-figures.js"
+import { AuditModel } from "./audit-model.js"
+import { BUDGET_USED_UP } from "./budget-end.js"
+import { checkCertificate, headOfCertificate, sameProposal } from "./cosigned.js"
 import { ROTATION_ASKED } from "./leader-keys.js"
-import { RELEASED, releaseCodec } from "./leader-release.js"
-import { serverOptimiserOf } from "./leader-state.js"
-import { STOPPED, type Stop, stopCodec, stopReason } from "./leader-stop.js"
+import { RELEASED } from "./leader-release.js"
+import { STOPPED, type Stop } from "./leader-stop.js"
 import { emptyHead, type LogEntry, type LogHead, verifyLog } from "./log.js"
 import {
   type CosignedHead,
   envelopeCodec,
-  finalHeadDigest,
   type Message,
   type MessageOf,
   messageCodec,
@@ -27,21 +26,9 @@ import {
   specDigest,
   unpack,
 } from "./messages.js"
-import { initialModel, modelHashOf, modelParameters, moveModel } from "./model.js"
-import { meanUpdate } from "./opened-sum.js"
-import { attemptName, isFigures, type Purpose } from "./purpose.js"
+import { attemptName, isFigures } from "./purpose.js"
 import { checkSuccession, type Directory, openRoster } from "./roster.js"
-import { baseHash, decodeBase, moveControl, type RoundBase, startControl } from "./round-base.js"
-import {
-  isKeyed,
-  MAX_VALUES,
-  openingThreshold,
-  parameterCount,
-  quorum,
-  type Study,
-  studyDigest,
-  valueBound,
-} from "./study.js"
+import { isKeyed, openingThreshold, type Study, studyDigest } from "./study.js"
 import { checkStudyAmong } from "./study-tree.js"
 import type { CryptoSuite } from "./suite.js"
 import { protectionOf } from "./sums/protections.js"
@@ -118,9 +105,6 @@ interface Attempt {
   readonly before: Due | null
 }
 
-const failure = (seq: number, what: string): ConsiliumError =>
-  new ConsiliumError("audit/failed", `Event ${seq} of the log: ${what}.`)
-
 /**
  * Replays a leader's log as a stranger would, event by event and without keeping the past: chain and signatures, every
  * logged message's sender, changes of the roster, the order of rounds and attempts, a certificate before every opened
@@ -132,37 +116,17 @@ export class LogAudit {
   readonly #digest: Uint8Array
   readonly #given: GivenHeads
   readonly #ledgers: AuditLedgers
+  readonly #epochs: AuditEpochs
+  readonly #model: AuditModel
+  readonly #end: AuditEnd
   #head: LogHead
   #directory: Directory
-  #parameters: Float64Array
-  #server: ServerState
-  #control: RoundBase["control"]
   /** What may be announced next; null within an attempt and at the end. */
   #due: Due | null
   /** Whether nothing is left but to show the last model. */
   #finishDue = false
-  /** Statistics and evaluations as they were opened. */
-  readonly #figures: OpenedFigures[] = []
-  /** The last epoch that a ceremony was announced for, and the one that a certificate began, with its roster and dealers. */
-  #lastEpoch = 0
-  #epoch: {
-    readonly epoch: number
-    readonly roster: Uint8Array
-    readonly dealers: ReadonlySet<string>
-  } | null = null
   #attempt: Attempt | null = null
-  #certifiedRounds = 0
   #cosigned: CosignedHead | null = null
-  /** The head that facilities were asked to sign at the end, and who did. */
-  #final: { readonly head: LogHead; readonly signers: Set<string> } | null = null
-  #ended = false
-  #stopped: Stop | null = null
-  /** The model that each round was closed with. */
-  readonly #closed = new Map<number, Uint8Array>()
-  /** The round of the last decision which model is in use. */
-  #released: number | null = null
-  /** Facilities whose own word in the last announced attempt is that their budget holds no further round. */
-  readonly #usedUp = new Set<string>()
 
   /** @throws {ConsiliumError} "identity/bad-roster" if the directory is of another study */
   constructor(subject: AuditSubject) {
@@ -177,9 +141,9 @@ export class LogAudit {
     this.#directory = directory
     this.#due = firstDue(study)
     this.#ledgers = new AuditLedgers(study)
-    this.#parameters = initialModel(study)
-    this.#control = startControl(study)
-    this.#server = startServer(serverOptimiserOf(study), parameterCount(study))
+    this.#epochs = new AuditEpochs(study)
+    this.#model = new AuditModel(study)
+    this.#end = new AuditEnd(subject.suite, study, this.#model)
     this.#given = new GivenHeads(subject, subject.heads ?? [], subject.rosters ?? [])
     this.#given.check(this.#head, directory)
   }
@@ -212,31 +176,21 @@ export class LogAudit {
    */
   finish(): Audit {
     this.#given.finish(this.#head, this.#directory)
-    const round = this.#released ?? this.#closed.size
-    const model = this.#closed.get(round)
+    const { certifiedRounds, openedSums, hash, inUse } = this.#model
+    const { ended, stopped } = this.#end
     return {
       events: this.#head.seq,
       head: this.#head,
-      certifiedRounds: this.#certifiedRounds,
-      openedSums: this.#certifiedRounds + this.#figures.length,
-      model: this.#model(),
+      certifiedRounds,
+      openedSums,
+      model: hash,
       directory: this.#directory,
       cosigned: this.#cosigned,
       heads: this.#given.count,
-      ended: this.#ended,
-      stopped: this.#stopped,
-      released: model === undefined ? null : { round, model },
+      ended,
+      stopped,
+      released: inUse,
     }
-  }
-
-  /** What an attempt starts from: its model, and for updates the control variate where there is one. */
-  #base(purpose: Purpose): Uint8Array {
-    const control = purpose === "update" ? this.#control : null
-    return baseHash(this.#study, { parameters: this.#parameters, control })
-  }
-
-  #model(): Uint8Array {
-    return modelHashOf(this.#study, this.#parameters)
   }
 
   #check({ header, body }: LogEntry): void {
@@ -249,14 +203,17 @@ export class LogAudit {
     if (!equalBytes(actor, this.#directory.leader.id))
       throw failure(seq, "a leader's decision is logged in another's name")
     if (type === RELEASED) {
-      this.#release(seq, body)
+      // the one decision that may come at any time, also after the end
+      this.#model.release(seq, body)
       return
     }
-    if (this.#ended) throw failure(seq, `a ${type} comes after the end of the study`)
-    if (this.#stopped !== null && type !== "void" && type !== "ended")
+    if (this.#end.ended) throw failure(seq, `a ${type} comes after the end of the study`)
+    if (this.#end.stopped !== null && type !== "void" && type !== "ended")
       throw failure(seq, `a ${type} comes after the study was stopped`)
     if (type === STOPPED) {
-      this.#stop(seq, body)
+      if (this.#attempt?.opened)
+        throw failure(seq, "the study is stopped between an opened sum and its round's end")
+      this.#end.stop(seq, body)
       return
     }
     if (type === "sum-opened") {
@@ -280,71 +237,20 @@ export class LogAudit {
       throw failure(seq, `a ${type} was not sent to this study's leader`)
     this.#ledgers.heard(message)
     if (message.type === "refusal" && message.code === BUDGET_USED_UP) this.#refusedForBudget(actor, message)
-    if (message.type !== "final-report" || message.head === null) return
-    const head = this.#final?.head
-    if (
-      head === undefined ||
-      from.role !== "facility" ||
-      !suite.verify(from.signingKey, finalHeadDigest(this.#digest, head.seq, head.hash), message.head)
-    )
-      throw failure(seq, `the signature of ${from.name} over the final head is not valid`)
-    this.#final?.signers.add(toHex(actor))
+    if (message.type === "final-report") this.#end.report(seq, from, message)
   }
 
   #openSum(seq: number, body: Uint8Array): void {
-    const study = this.#study
     if (this.#attempt === null || this.#attempt.certified === null || this.#attempt.before !== null)
       throw failure(seq, "a sum was opened without a certificate")
-    const sum = decode(f64Array(MAX_VALUES), body)
-    const cohort = this.#attempt.certified.cohort.length
-    if (sum.some((value) => Math.abs(value) > cohort * valueBound(study)))
-      throw failure(seq, "an opened sum is out of range")
-    const { purpose, round, model } = this.#attempt.spec
-    if (isFigures(purpose)) {
-      const members = this.#attempt.certified.cohort.map(({ facility }) => facility)
-      this.#figures.push({ purpose, round, model, cohort: members, sum: figuresOf(study, purpose, sum) })
-      this.#attempt = { ...this.#attempt, certified: null, opened: true }
-      return
-    }
-    const mean = meanUpdate(study, sum, cohort)
-    const { parameters, state } = moveModel(study, this.#server, this.#parameters, mean)
-    this.#control = moveControl(study, this.#control, mean, cohort, this.#directory.facilities.length)
-    this.#parameters = parameters
-    this.#server = state
+    this.#model.open(seq, this.#attempt.certified, this.#directory, body)
     this.#attempt = { ...this.#attempt, certified: null, opened: true }
-    this.#certifiedRounds += 1
-  }
-
-  /** The one decision that may come at any time, also after the end. */
-  #release(seq: number, body: Uint8Array): void {
-    const { round, model } = decode(releaseCodec, body)
-    const closed = this.#closed.get(round)
-    if (closed === undefined) throw failure(seq, `a model of round ${round} is released, which is not closed`)
-    if (!equalBytes(model, closed))
-      throw failure(seq, `another model is released than the one that round ${round} was closed with`)
-    this.#released = round
   }
 
   #refusedForBudget(actor: Uint8Array, { purpose, round, attempt }: MessageOf<"refusal">): void {
     const spec = this.#attempt?.spec
     if (purpose !== "update" || spec?.purpose !== "update") return
-    if (spec.round === round && spec.attempt === attempt) this.#usedUp.add(toHex(actor))
-  }
-
-  /** Whether the study may be finished early: the facilities' own refusals leave too few for any further sum. */
-  #budgetsEnd({ rounds }: MessageOf<"finish">): boolean {
-    const early = this.#attempt === null && this.#final === null && rounds > 0 && rounds === this.#closed.size
-    return early && budgetsEndIt(this.#study, this.#directory, this.#usedUp)
-  }
-
-  /** The decision that ends the study: what it says is left must be what is left. */
-  #stop(seq: number, body: Uint8Array): void {
-    const stopped = decode(stopCodec, body)
-    if (this.#attempt?.opened)
-      throw failure(seq, "the study is stopped between an opened sum and its round's end")
-    if (stopped.rounds !== this.#closed.size || !equalBytes(stopped.model, this.#model()))
-      throw failure(seq, "the study is stopped with another model than its closed rounds led to")
-    this.#stopped = stopped
+    if (spec.round === round && spec.attempt === attempt) this.#end.refusedForBudget(actor)
   }
 
   /** The attempt that a message of the leader's is about. */
@@ -352,20 +258,6 @@ export class LogAudit {
     if (this.#attempt === null || !equalBytes(spec, this.#attempt.digest))
       throw failure(seq, `${what} for an attempt that was not announced`)
     return this.#attempt
-  }
-
-  #checkModel(seq: number, type: string, file: Uint8Array): void {
-    const parameters = modelParameters(this.#study, file)
-    if (!equalBytes(modelHashOf(this.#study, parameters), this.#model()))
-      throw failure(seq, `the model of a ${type} is not the one that the opened sums lead to`)
-  }
-
-  #checkBase(seq: number, { spec, model }: MessageOf<"announce">): void {
-    const base = decodeBase(this.#study, spec.purpose, model)
-    if (!equalBytes(modelHashOf(this.#study, base.parameters), this.#model()))
-      throw failure(seq, "the model of a announce is not the one that the opened sums lead to")
-    if (!equalBytes(baseHash(this.#study, base), this.#base(spec.purpose)))
-      throw failure(seq, "the control variate of an announce is not the one that the opened sums lead to")
   }
 
   #said(seq: number, message: Message, previous: Uint8Array): void {
@@ -380,7 +272,7 @@ export class LogAudit {
           return
         }
         this.#announced(seq, message.spec)
-        this.#checkBase(seq, message)
+        this.#model.checkAnnounced(seq, message)
         return
       case "key-test":
         if (this.#under(seq, message.spec, "keys are tested").before === null)
@@ -412,19 +304,22 @@ export class LogAudit {
         checkCertificate(suite, study, this.#directory, proposal, signatures)
         this.#cosigned = headOfCertificate(proposal, signatures)
         if (attempt.before !== null) {
-          this.#beginEpoch(proposal, attempt.before)
+          this.#epochs.begin(proposal)
+          this.#due = attempt.before
+          this.#attempt = null
           return
         }
         const wrong = this.#ledgers.certified(this.#directory, proposal.cohort)
         if (wrong !== null) throw failure(seq, wrong)
-        this.#checkOpeners(seq, proposal, signatures, openers)
+        this.#checkOpeners(seq, signatures, openers)
+        this.#epochs.checkDealers(seq, proposal.cohort)
         this.#attempt = { ...attempt, certified: proposal }
         return
       }
       case "candidate":
         if (!this.#under(seq, message.spec, "a new model is shown").opened)
           throw failure(seq, "a new model is shown without an opened sum")
-        this.#checkModel(seq, "candidate", message.model)
+        this.#model.checkFile(seq, "candidate", message.model)
         return
       case "void": {
         const { spec, opened, before } = this.#under(seq, message.spec, "void is said")
@@ -436,9 +331,7 @@ export class LogAudit {
       case "closed": {
         const { spec, opened } = this.#under(seq, message.spec, "a round is closed")
         if (!opened) throw failure(seq, "a round was closed without an opened sum")
-        if (!equalBytes(message.accepted, this.#model()))
-          throw failure(seq, "a round was closed with another model than the opened sum leads to")
-        if (spec.purpose === "update") this.#closed.set(spec.round, message.accepted)
+        this.#model.close(seq, spec, message.accepted)
         this.#attempt = null
         this.#due = this.#after(spec)
         return
@@ -449,29 +342,31 @@ export class LogAudit {
       case "ledger-known":
         return
       case "finish":
-        if (!(this.#finishDue && message.rounds === this.#closed.size) && !this.#budgetsEnd(message))
+        if (!this.#mayFinish(message))
           throw failure(seq, `the study is finished before its ${study.rounds} rounds are closed`)
-        this.#checkModel(seq, "finish", message.model)
+        this.#model.checkFile(seq, "finish", message.model)
         if (!shows(message.head)) throw failure(seq, "the final head shown is of another log than this one")
         this.#due = null
         this.#finishDue = false
-        this.#final = { head: this.#before(seq, previous), signers: new Set() }
+        this.#end.show({ seq: seq - 1, hash: previous as LogHead["hash"] })
         return
       case "ended":
-        this.#end(seq, message.head, message.reason)
+        this.#end.end(seq, this.#directory, message)
+        this.#cosigned = message.head ?? this.#cosigned
         return
       default:
         throw failure(seq, `a ${message.type} is not the leader's to say`)
     }
   }
 
-  #evaluated(): readonly EvaluatedRound[] {
-    return evaluatedRounds(this.#study, this.#figures)
+  #mayFinish(finish: MessageOf<"finish">): boolean {
+    if (this.#finishDue && finish.rounds === this.#model.closedRounds) return true
+    return this.#attempt === null && this.#end.isDueEarly(this.#directory, finish)
   }
 
   /** What follows what is done or given up; null and `finishDue` at the end. */
   #after(done: Pick<Due, "purpose" | "round"> | RoundSpec): Due | null {
-    const next = dueAfter(this.#study, done, this.#evaluated())
+    const next = dueAfter(this.#study, done, this.#model.evaluated)
     this.#finishDue = next === null
     return next
   }
@@ -494,13 +389,11 @@ export class LogAudit {
         seq,
         `a round is announced among another roster than number ${this.#directory.roster.version}`,
       )
-    if (!equalBytes(model, this.#base(purpose)))
+    if (!equalBytes(model, this.#model.base(purpose)))
       throw failure(seq, "a round starts from another model than the one before it led to")
-    const epoch = isKeyed(this.#study) ? this.#epoch?.epoch : 0
-    if (spec.epoch !== epoch || (this.#epoch !== null && !equalBytes(roster, this.#epoch.roster)))
-      throw failure(seq, `a round is announced under the keys of epoch ${spec.epoch}, which are not in use`)
+    this.#epochs.checkAnnounced(seq, spec)
     this.#ledgers.announced()
-    this.#usedUp.clear()
+    this.#end.announced()
     this.#due = null
     this.#attempt = {
       spec,
@@ -512,16 +405,14 @@ export class LogAudit {
     }
   }
 
-  /** A ceremony comes before an attempt at a round, and is for an epoch that none was held for before. */
+  /** A ceremony comes before an attempt at a round. */
   #ceremonyAnnounced(seq: number, spec: RoundSpec): void {
     const due = this.#due
     if (!isKeyed(this.#study) || spec.round !== due?.round)
       throw failure(seq, `a key ceremony before round ${spec.round} is announced out of turn`)
     if (!equalBytes(spec.study, this.#digest) || !equalBytes(spec.roster, this.#directory.digest))
       throw failure(seq, "a key ceremony is announced for another study or among another roster")
-    if (spec.epoch !== this.#lastEpoch + 1)
-      throw failure(seq, `a ceremony for epoch ${spec.epoch} follows one for epoch ${this.#lastEpoch}`)
-    this.#lastEpoch = spec.epoch
+    this.#epochs.ceremony(seq, spec)
     this.#due = null
     this.#attempt = {
       spec,
@@ -533,20 +424,8 @@ export class LogAudit {
     }
   }
 
-  #beginEpoch({ spec, cohort }: Proposal, due: Due): void {
-    const { epoch, roster } = spec
-    this.#epoch = { epoch, roster, dealers: new Set(cohort.map(({ facility }) => toHex(facility))) }
-    this.#due = due
-    this.#attempt = null
-  }
-
-  /** Only keys of the epoch are in a sum, and t of those who signed the list open it, where the protection names them. */
-  #checkOpeners(
-    seq: number,
-    { cohort }: Proposal,
-    signatures: SignatureList,
-    openers: readonly Uint8Array[],
-  ): void {
+  /** Where the protection names who opens, those are t of the signers. */
+  #checkOpeners(seq: number, signatures: SignatureList, openers: readonly Uint8Array[]): void {
     const named = protectionOf(this.#study).opened === "named"
     const needed = named ? openingThreshold(this.#study, this.#directory.facilities.length) : 0
     const signers = new Set(signatures.map(({ facility }) => toHex(facility)))
@@ -555,8 +434,6 @@ export class LogAudit {
         seq,
         `a certificate names ${openers.length} facilities to open, not ${needed} of its signers`,
       )
-    if (this.#epoch !== null && cohort.some(({ facility }) => !this.#epoch?.dealers.has(toHex(facility))))
-      throw failure(seq, "a list holds a facility whose key is not of the epoch")
   }
 
   #changeRoster(seq: number, signed: Uint8Array): void {
@@ -567,40 +444,6 @@ export class LogAudit {
     checkSuccession(this.#directory, directory)
     checkStudyAmong(this.#study, directory.roster.participants)
     this.#directory = directory
-  }
-
-  #end(seq: number, head: CosignedHead | null, reason: string): void {
-    if (this.#stopped !== null && reason !== stopReason(this.#stopped))
-      throw failure(seq, "the study ends for another reason than the one it was stopped for")
-    if (
-      this.#stopped === null &&
-      this.#final !== null &&
-      reason !== endReason(this.#study, this.#closed.size, this.#evaluated())
-    )
-      throw failure(seq, `the study ends after ${this.#closed.size} rounds for another reason than theirs`)
-    const { suite } = this.#subject
-    const signers = this.#final?.signers.size ?? 0
-    if (head === null) {
-      if (signers >= quorum(this.#study, this.#directory.facilities.length))
-        throw failure(seq, `the final head that ${signers} facilities signed is left out`)
-    } else {
-      const shown = this.#final?.head
-      if (
-        shown === undefined ||
-        head.signed.type !== "final" ||
-        head.seq !== shown.seq ||
-        !equalBytes(head.hash, shown.hash)
-      )
-        throw failure(seq, "the study ends with another head than the facilities were shown")
-      checkCosigned(suite, this.#study, this.#directory, head)
-      this.#cosigned = head
-    }
-    this.#ended = true
-  }
-
-  /** The head right before an event. */
-  #before(seq: number, previous: Uint8Array): LogHead {
-    return { seq: seq - 1, hash: previous as LogHead["hash"] }
   }
 }
 

@@ -305,7 +305,7 @@ describe("[S12] a leader that logs, signs and does what it should not", () => {
     const model = modelFile(study, new Float64Array(4).fill(1), 1)
     const event = said<"announce" | "candidate" | "finish">(at(place), (m) => ({ ...m, model }))
     expect(refusedAt(altered(place, event), place)).toMatch(
-      new RegExp(`the model of a ${type} is not the one that the opened sums lead to`),
+      new RegExp(`the model of the ${type} is not the one that the opened sums lead to`),
     )
   })
 
