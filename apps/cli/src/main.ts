@@ -7,6 +7,7 @@ import { benchCommands } from "./commands/bench-command.js"
 import { configCommands } from "./commands/config-command.js"
 import { dataCommands } from "./commands/data-command.js"
 import { doctorCommands } from "./commands/doctor-command.js"
+import { inferCommands } from "./commands/infer-command.js"
 import { keysCommands } from "./commands/keys-command.js"
 import { membersCommands } from "./commands/members-command.js"
 import { modelCommands } from "./commands/model-command.js"
@@ -240,6 +241,7 @@ export const commandLine = (): Command => {
   privacyCommands(program)
   configCommands(program)
   dataCommands(program)
+  inferCommands(program)
   doctorCommands(program)
   benchCommands(program)
   for (const command of everyCommand(program)) command.exitOverride()

@@ -50,7 +50,12 @@ const quantile = (values: readonly number[], q: number): number => {
 const largest = (requests: readonly MeasuredRequest[], size: "upBytes" | "downBytes"): number =>
   requests.reduce((most, request) => Math.max(most, request[size]), 0)
 
-const qualityOf = (logits: Float64Array, probabilities: Float64Array, labels: Uint8Array): Quality => ({
+/** How well logits and their probabilities do on labelled patients. */
+export const qualityOf = (
+  logits: Float64Array,
+  probabilities: Float64Array,
+  labels: Uint8Array,
+): Quality => ({
   accuracy: accuracy(probabilities, labels),
   auc: auc(logits, labels),
   brier: brier(probabilities, labels),

@@ -166,11 +166,12 @@ export const trainedModelToJson = (trained: TrainedModelFile): string => {
 
 /**
  * The model of a file's text.
+ * @param source what messages call the file
  * @throws {ConsiliumError} "inference/bad-file" with the place in the file; "inference/bad-schema", "inference/bad-model",
  *   "inference/bad-calibration" if its parts contradict themselves or each other
  */
-export const trainedModelFromJson = (json: string): TrainedModelFile => {
-  const trained = fromJson(json, "file", MOST_CHARACTERS, file)
+export const trainedModelFromJson = (json: string, source = "file"): TrainedModelFile => {
+  const trained = fromJson(json, source, MOST_CHARACTERS, file)
   checkParts(trained)
   return trained
 }
