@@ -67,11 +67,14 @@ const digestOf = (root, inputs) => {
   return digest.digest("hex")
 }
 
-/** A workspace with a page for browsers has this script, which builds it into dist/page. */
-const pageScript = (folder) => join(folder, "build-page.mjs")
-const hasPage = (folder) => fs.existsSync(pageScript(folder))
-const pageFrame = (folder) => [join(folder, "index.html"), pageScript(folder)]
-const pageStamp = (folder) => join(folder, "dist", ".page-stamp")
+/** What a workspace may have for browsers, each built by a script of its own: a page, or modules for other people's pages. */
+const FOR_BROWSERS = [
+  { script: "build-page.mjs", frame: ["index.html"], built: join("dist", "page", "index.html") },
+  { script: "build-bundle.mjs", frame: [], built: join("dist", "bundle", "consilium-inference.js") },
+]
+const forBrowsers = (folder) => FOR_BROWSERS.filter(({ script }) => fs.existsSync(join(folder, script)))
+const browserFrame = (folder, { script, frame }) => [script].concat(frame).map((name) => join(folder, name))
+const browserStamp = (folder, { script }) => join(folder, "dist", `.${script}-stamp`)
 
 /**
  * A digest of everything a build depends on: the name, size and time of each source and configuration file. Unlike the
@@ -91,15 +94,30 @@ export const sourceState = (root) => {
     for (const entry of list(folder))
       if (/^tsconfig.*\.json$/.test(entry.name)) inputs.push(join(folder, entry.name))
     filesUnder(join(folder, "src"), inputs)
-    if (hasPage(folder)) inputs.push(join(root, "package-lock.json"), ...pageFrame(folder))
+    for (const part of forBrowsers(folder))
+      inputs.push(join(root, "package-lock.json"), ...browserFrame(folder, part))
   }
   return digestOf(root, inputs)
 }
 
-/** What the page of a workspace is built from; its own sources and what is installed, not those of other workspaces. */
-const pageState = (root, folder) => {
-  const inputs = [join(root, "package-lock.json"), join(folder, "package.json"), ...pageFrame(folder)]
-  filesUnder(join(folder, "src"), inputs)
+/** A workspace's folder, and those of the workspaces that it depends on. */
+const withDependencies = (root, folder, found = new Set()) => {
+  if (found.has(folder)) return found
+  found.add(folder)
+  const { dependencies = {} } = JSON.parse(fs.readFileSync(join(folder, "package.json"), "utf8"))
+  for (const name of Object.keys(dependencies))
+    if (name.startsWith("@consilium/"))
+      withDependencies(root, join(root, "packages", name.slice("@consilium/".length)), found)
+  return found
+}
+
+/** What a part for browsers is built from: sources, those of the workspaces below too, and what is installed. */
+const browserState = (root, folder, part) => {
+  const inputs = [join(root, "package-lock.json"), ...browserFrame(folder, part)]
+  for (const source of withDependencies(root, folder)) {
+    inputs.push(join(source, "package.json"))
+    filesUnder(join(source, "src"), inputs)
+  }
   return digestOf(root, inputs)
 }
 
@@ -109,7 +127,7 @@ export const isBuilt = (root) => {
   for (const folder of packageFolders(root))
     if (
       !fs.existsSync(join(folder, "dist", ".tsbuildinfo")) ||
-      (hasPage(folder) && !fs.existsSync(join(folder, "dist", "page", "index.html")))
+      !forBrowsers(folder).every(({ built }) => fs.existsSync(join(folder, built)))
     )
       return false
   try {
@@ -129,16 +147,17 @@ export const readText = (path) => {
   }
 }
 
-/** Builds the pages whose sources have changed. Resolves to 0, or to the exit code of the first that failed. */
-const buildPages = async (root, options, holding) => {
-  for (const folder of packageFolders(root).filter(hasPage)) {
-    const state = pageState(root, folder)
-    const built = fs.existsSync(join(folder, "dist", "page", "index.html"))
-    if (built && readText(pageStamp(folder)) === state) continue
-    const code = await runChild(process.execPath, [pageScript(folder)], options, holding)
-    if (code !== 0) return code
-    fs.writeFileSync(pageStamp(folder), state)
-  }
+/** Builds the parts for browsers whose sources have changed. Resolves to 0, or to the exit code of the first that failed. */
+const buildForBrowsers = async (root, options, holding) => {
+  for (const folder of packageFolders(root))
+    for (const part of forBrowsers(folder)) {
+      const state = browserState(root, folder, part)
+      const built = fs.existsSync(join(folder, part.built))
+      if (built && readText(browserStamp(folder, part)) === state) continue
+      const code = await runChild(process.execPath, [join(folder, part.script)], options, holding)
+      if (code !== 0) return code
+      fs.writeFileSync(browserStamp(folder, part), state)
+    }
   return 0
 }
 
@@ -151,7 +170,7 @@ const build = async (root, holding) => {
   // the compiler reports on stdout, which belongs to the command that runs afterwards
   const options = { cwd: root, stdio: ["ignore", 2, 2] }
   const compiled = await runChild(process.execPath, [compiler, "-b"], options, holding)
-  const code = compiled === 0 ? await buildPages(root, options, holding) : compiled
+  const code = compiled === 0 ? await buildForBrowsers(root, options, holding) : compiled
   if (code === 0) {
     fs.writeFileSync(stampFile(root), state)
     say(`Built in ${((Date.now() - began) / 1000).toFixed(1)} s.`)
