@@ -14,7 +14,7 @@ import { ADAM } from "@consilium/learning/network/optimiser"
 import { networkOutputs } from "@consilium/learning/network/predict"
 import { trainNetwork } from "@consilium/learning/network/train-network"
 import { publicStream } from "@consilium/learning/public-stream"
-import { trainLocally } from "@consilium/learning/train"
+import { type LocalResult, trainLocally } from "@consilium/learning/train"
 import { HEART_DECLARED_STANDARDISER, HEART_FEATURES } from "@consilium/records/heart-schema"
 import type { LabelledRows } from "@consilium/records/rows"
 import { standardise } from "@consilium/records/standardise"
@@ -51,23 +51,26 @@ const HIDDEN = 16
 /** How large a logit may become over the declared ranges. */
 const LOGIT_LIMIT = 32
 
-const LINEAR_STEPS = 10_000
-const LINEAR_RATE = 0.1
-const LINEAR_ROWS = 2048
+/** Steps far, then short ones that take off what the order of the rows left over. */
+const LINEAR_STEPS = [
+  { steps: 4000, learningRate: 0.2 },
+  { steps: 1000, learningRate: 0.02 },
+] as const
+const LINEAR_ROWS = 512
 
-/** Steps of all rows, or of 2,048 of them, along the gradient until nothing moves: the loss of a logistic regression has one lowest point. */
+/** Steps of all rows, or of 512 of them, along the gradient: the loss of a logistic regression has one lowest point. */
 export const trainLinear = (rows: LabelledRows, seed: number): Trained => {
   const architecture = { kind: "logistic-regression", inputs: COLUMNS } as const
-  const { parameters } = trainLocally({
+  const shared = {
     architecture,
-    parameters: new Float64Array(COLUMNS + 1),
     examples: standardise(HEART_DECLARED_STANDARDISER, rows),
-    steps: LINEAR_STEPS,
     batchSize: Math.min(rows.rows, LINEAR_ROWS),
-    learningRate: LINEAR_RATE,
-    cursor: startCursor(),
     random: insecureSeededRandom(seed, "infer", "order"),
-  })
+  }
+  const { parameters } = LINEAR_STEPS.reduce<Omit<LocalResult, "steps">>(
+    ({ parameters, cursor }, stage) => trainLocally({ ...shared, ...stage, parameters, cursor }),
+    { parameters: new Float64Array(COLUMNS + 1), cursor: startCursor() },
+  )
   const weights = [...parameters.subarray(0, COLUMNS)]
   const bias = parameters[COLUMNS] as number
   const model: TrainedModel = { kind: "linear", weights, bias }
