@@ -126,7 +126,7 @@ describe("[S22] a server's code reaches no file that is for holders of keys", ()
   })
 })
 
-describe("the half of encrypted inference that is given ciphertexts reaches no file that is for holders of keys", () => {
+describe("[S30] the half of encrypted inference that is given ciphertexts reaches no file that is for holders of keys", () => {
   it.each(INFERENCE)("%s", (entry) => {
     const secret = (path: string) => INFERENCE_SECRET.some((pattern) => pattern.test(path))
     expect(secretsReached(PROJECT, entry, secret)).toEqual([])

@@ -84,7 +84,7 @@ describe("dividing the answer's c1 by the request's", () => {
     )
   })
 
-  it("gives uniform numbers where weights are kept, even with all primes", () => {
+  it("[S31] gives uniform numbers where weights are kept, even with all primes", () => {
     const own = attacker("kept", true)
     const found = quotient(own)
     const q = own.plan.primes[0] as number
@@ -119,7 +119,7 @@ describe("reading the coefficients beside the logit", () => {
   it("gives all weights but one from one answer where weights are shared", () => {
     expect(Math.max(...distances(attacker("shared", true)))).toBeLessThan(0.1)
   })
-  it.each([false, true])("gives nothing where weights are kept (all primes: %s)", (allPrimes) => {
+  it.each([false, true])("[S31] gives nothing where weights are kept (all primes: %s)", (allPrimes) => {
     const own = attacker("kept", allPrimes)
     const half =
       own.plan.primes.slice(0, own.plan.answerPrimes).reduce((p, q) => p * q, 0.5) / answerScale(own.plan)
@@ -169,7 +169,7 @@ describe("an asker that encrypts what is no patient", () => {
     })
   })
 
-  it("has one answer too few in its budget", () => {
+  it("[S31] has one answer too few in its budget", () => {
     const { plan } = attacker("kept", false)
     let budget = { allowed: mostAnswers(plan), spent: 0 }
     for (let i = 0; i < COLUMNS; i++) budget = spendAnswers(budget, 1)

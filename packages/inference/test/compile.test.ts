@@ -102,7 +102,7 @@ describe("what is refused", () => {
     const model = squareNetwork(testRandom("k"), 13, 4)
     expect(refusal(() => compile(model, HEART, { ...NAMED, weights: "kept" }))).toContain("inference/no-plan")
   })
-  it("scaling by one facility's statistics, or of another length", () => {
+  it("[S33] scaling by one facility's statistics, or of another length", () => {
     const own = { ...HEART_SCALING, source: "facility" } as unknown as ColumnScaling
     expect(refusal(() => compile(HEART_LINEAR, HEART, { ...NAMED, scaling: own }))).toContain("stay with it")
     const short = { ...HEART_SCALING, means: [1] }

@@ -38,7 +38,7 @@ const errors = (
 }
 
 describe.each(["shared", "kept"] as const)("a linear model, weights %s", (weights) => {
-  it("answers as the model does, at the ends of all ranges and anywhere between", () => {
+  it("[S32] answers as the model does, at the ends of all ranges and anywhere between", () => {
     const random = testRandom("patients")
     const { plan } = compile(HEART_LINEAR, HEART, { ...NAMED, weights })
     const patients = Array.from({ length: plan.patients }, (_, i) =>
@@ -54,7 +54,7 @@ describe.each(["shared", "kept"] as const)("a linear model, weights %s", (weight
     }
   })
 
-  it("keeps its bounds for any model, ranges and number of columns", () => {
+  it("[S32] keeps its bounds for any model, ranges and number of columns", () => {
     const finite = (most: number) => fc.double({ min: -most, max: most, noNaN: true })
     const column = fc.record({
       weight: finite(3),

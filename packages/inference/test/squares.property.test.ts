@@ -62,7 +62,7 @@ describe("a network of one hidden layer", () => {
     expect(compiled.plan.errorBound).toBeLessThanOrEqual(1e-5)
   })
 
-  it("keeps its bounds for many networks", () => {
+  it("[S32] keeps its bounds for many networks", () => {
     for (let i = 0; i < 8; i++) {
       const random = testRandom(`network ${i}`)
       const model = squareNetwork(random, 13, 1 + 3 * i, 0.05 * (i + 1))

@@ -115,7 +115,7 @@ describe("a server of models", () => {
     expect(refused(await server.ask({ path: "/context" }))).toBe("404 inference/no-model")
   })
 
-  it("lets those ask who have the right, and nobody else", async () => {
+  it("[S19] lets those ask who have the right, and nobody else", async () => {
     const at = (as: string) => server.ask({ path: "/v1/models", as })
     for (const role of ["clinician", "operator", "owner"]) expect((await at(role)).status).toBe(200)
     for (const role of ["reader", "auditor"]) expect(refused(await at(role))).toBe("403 api/forbidden")
@@ -126,7 +126,7 @@ describe("a server of models", () => {
     )
   })
 
-  it("refuses what is no request before it reads it, with a code", async () => {
+  it("[S18] refuses what is no request before it reads it, with a code", async () => {
     const asker = await askerOf(server, "heart")
     const { bytes } = asker.ask(patients(1))
     const post = async (body: Uint8Array, more: object = {}) =>
@@ -156,7 +156,7 @@ describe("a server of models", () => {
     expect(await post(bytes.fill(255, 100, 2000))).toBe("400 lattice/malformed")
   })
 
-  it("refuses pages of other origins", async () => {
+  it("[S19] refuses pages of other origins", async () => {
     const headers = { origin: "https://elsewhere.example.org" }
     expect(refused(await server.ask({ path: "/v1/models", headers }))).toBe("403 api/foreign-origin")
     const preflight = await server.ask({ method: "OPTIONS", path: "/v1/models", headers })
@@ -263,7 +263,7 @@ describe("a model that is replaced", () => {
 })
 
 describe("a model whose weights are kept", () => {
-  it("answers with an uploaded key as often as the budget allows, over restarts", async () => {
+  it("[S31] answers with an uploaded key as often as the budget allows, over restarts", async () => {
     let server = await serveModelsInTest({ heart: heartModel("1", "kept") })
     try {
       const post = (path: string, body: Uint8Array | undefined, as = "clinician") =>

@@ -21,7 +21,7 @@ const onDisk = async (): Promise<number> => {
 }
 
 describe("a ledger of answers", () => {
-  it("has answers on disk before they are given, whatever is asked for at once", async () => {
+  it("[S31] has answers on disk before they are given, whatever is asked for at once", async () => {
     const state = await AskingFolder.open(folder)
     const ledger = new AnswerLedger(state)
     let given = 0
@@ -36,7 +36,7 @@ describe("a ledger of answers", () => {
     await state.close()
   })
 
-  it("never gives more than the budget, in any order, over ends in good and in bad order", async () => {
+  it("[S31] never gives more than the budget, in any order, over ends in good and in bad order", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 400 }),
