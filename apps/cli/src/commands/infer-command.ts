@@ -1,5 +1,6 @@
 import { HEART_CENTRES } from "@consilium/records/heart-schema"
 import { type Command, InvalidArgumentError, Option } from "commander"
+import { inferServeCommand } from "./infer-serve-command.js"
 import { format } from "./printed.js"
 
 const whole =
@@ -178,10 +179,11 @@ const keys = (infer: Command): void => {
 export const inferCommands = (program: Command): void => {
   const infer = program
     .command("infer")
-    .description("models that answer encrypted patients: train, compile, calibrate, make keys")
+    .description("models that answer encrypted patients: train, compile, calibrate, serve, ask, evaluate")
   train(infer)
   compile(infer)
   plan(infer)
   calibrate(infer)
   keys(infer)
+  inferServeCommand(infer)
 }

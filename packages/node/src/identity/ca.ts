@@ -20,7 +20,7 @@ import {
   X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509"
-import type { SealedFiles } from "../store/sealed.js"
+import type { Sealed } from "../store/sealed.js"
 import { BACKDATE_MS } from "./expiry.js"
 import { newP256Secret, p256FromSecret, spkiHash } from "./keys.js"
 import { checkedHost, checkedName, dnsNameOf } from "./names.js"
@@ -137,7 +137,7 @@ const authorityCodec = record({ version: u8, secret: fixedBytes(32), certificate
 const FILE = "certificate-authority"
 
 export interface AuthorityOptions {
-  readonly files: SealedFiles
+  readonly files: Sealed
   readonly now: () => number
   readonly random?: RandomSource
 }
