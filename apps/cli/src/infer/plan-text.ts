@@ -19,6 +19,7 @@ export const fieldLines = ({ schema }: PlanView): readonly string[] =>
 const PACKINGS: Readonly<Record<PlanView["packing"], string>> = {
   "lr-coefficients": "columns of patients beside each other among the coefficients of one ciphertext",
   "slots-by-patient": "one ciphertext for each column, a patient in each slot",
+  "slots-by-feature": "all columns of a patient in the slots of one ciphertext",
 }
 
 /** Parameters, bytes and bounds of a plan. */

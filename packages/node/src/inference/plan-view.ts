@@ -50,7 +50,7 @@ export const planViewSchema = z.strictObject({
   bytes: z.base64(),
   schema: inputSchemaSchema,
   weights: z.enum(["shared", "kept"]),
-  packing: z.enum(["lr-coefficients", "slots-by-patient"]),
+  packing: z.enum(["lr-coefficients", "slots-by-patient", "slots-by-feature"]),
   scheme: z.literal("CKKS"),
   degree: whole,
   primes: z.array(whole),
@@ -84,6 +84,13 @@ const calibrationView = (calibration: Calibration): z.output<typeof calibrationS
 const PATIENT_HIDDEN =
   "Of the patients the server learns how many there are and when somebody asks, nothing else."
 
+/** What one answer tells where weights are shared. */
+const TOLD_BY_ONE: Readonly<Record<PlanView["packing"], string>> = {
+  "lr-coefficients": "every weight of the model can be computed from one answer",
+  "slots-by-patient": "the sum of squares that the model is can be computed from one answer",
+  "slots-by-feature": "nothing drowns what an answer holds of the weights beside its logit",
+}
+
 /** What an answer tells its asker of the model. */
 export const revealedBy = ({ weights, packing, schema, errorBound }: InferencePlan): string => {
   if (weights === "kept")
@@ -92,11 +99,7 @@ export const revealedBy = ({ weights, packing, schema, errorBound }: InferencePl
       "exact answers together determine them. Whoever encrypts what is no patient can read weights out of answers: askers are " +
       `bound by budgets, rate limits and contracts. ${PATIENT_HIDDEN}`
     )
-  const what =
-    packing === "lr-coefficients"
-      ? "every weight of the model can be computed from one answer"
-      : "the sum of squares that the model is can be computed from one answer"
-  return `The model is not hidden from askers: ${what}. Serve only models that are released or trained under differential privacy. ${PATIENT_HIDDEN}`
+  return `The model is not hidden from askers: ${TOLD_BY_ONE[packing]}. Serve only models that are released or trained under differential privacy. ${PATIENT_HIDDEN}`
 }
 
 /** A plan in plain JSON. */
