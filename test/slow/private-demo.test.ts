@@ -14,6 +14,7 @@ import { buildProgram, temporaryFolder } from "../security/study-run.js"
 
 let folder = ""
 let report: DemoReport
+let told = ""
 let answers: readonly { readonly status: number; readonly body: { readonly id?: string } }[] = []
 
 beforeAll(async () => {
@@ -34,6 +35,7 @@ beforeAll(async () => {
   const { code, stdout, stderr } = await demo.ended
   if (code !== 0) throw new Error(`The demo ended with ${code}:\n${stderr}`)
   report = JSON.parse(stdout) as DemoReport
+  told = stderr
 }, 240_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -90,6 +92,9 @@ describe("a demo with differential privacy", () => {
 
   it("private studies are started by their kinds while it runs", () => {
     expect(answers.map(({ status }) => status)).toEqual([202, 202])
+    // lines about them begin with their names
+    expect(told).toMatch(/^ *simulated-differential-\d+: round 1 of 4 closed/m)
+    expect(told.match(/^ *round 1 of 4 closed/gm)).toHaveLength(1)
     for (const [at, kind] of [/-differential-/, /-combined-/].entries()) {
       const outcome = outcomeOf(kind)
       expect(outcome).toMatchObject({ id: answers[at]?.body.id, complete: true, reason: null })

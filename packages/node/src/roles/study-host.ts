@@ -83,8 +83,14 @@ export class StudyHost<M extends RoleMachine> {
     return opened
   }
 
+  /** Lines about every study but the first begin with its name. */
+  #narratorOf({ name }: Study): (line: string) => void {
+    const { narrate } = this.#options
+    return this.#hosted.size === 0 ? narrate : (line) => narrate(`${name}: ${line}`)
+  }
+
   async #adopt(signed: Uint8Array): Promise<Hosted<M>> {
-    const { membership, stores, machine: factory, narrate, probe, adopted } = this.#options
+    const { membership, stores, machine: factory, probe, adopted } = this.#options
     const { directory, study } = this.#open(signed)
     const digest = directory.roster.study
     const id = toHex(digest)
@@ -92,6 +98,7 @@ export class StudyHost<M extends RoleMachine> {
     if (known !== undefined) return known
     checkStudyAmong(study, directory.roster.participants)
     const me = directory.get(membership.me.id)
+    const narrate = this.#narratorOf(study)
     await membership.shelf.prepare(id)
     let made: M | null = null
     const runner = await StudyRunner.open({
