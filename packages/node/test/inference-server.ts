@@ -98,6 +98,7 @@ export const serveModelsInTest = async (
     folder,
     ...changes
   }: Partial<InferenceApiOptions> & {
+    readonly page?: string | null
     readonly rules?: Partial<InferenceRules>
     readonly folder?: string
   } = {},

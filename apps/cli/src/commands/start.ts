@@ -1,5 +1,3 @@
-import { access } from "node:fs/promises"
-import { fileURLToPath } from "node:url"
 import { milliseconds } from "@consilium/base/units"
 import {
   type StartOptions,
@@ -8,6 +6,7 @@ import {
   startFog,
   startLeader,
 } from "@consilium/node/roles/start"
+import { builtPage } from "./built-page.js"
 import { EndWith } from "./printed.js"
 import { endInTime, stopSignal } from "./stopping.js"
 
@@ -18,17 +17,9 @@ interface StartArguments {
   readonly format: "text" | "json"
 }
 
-/** The built page, where this installation has it. */
-const PAGE = fileURLToPath(new URL("../../../dashboard/dist/page", import.meta.url))
-const page = (): Promise<string | null> =>
-  access(PAGE).then(
-    () => PAGE,
-    () => null,
-  )
-
 const ROLES = {
   authority: startAuthority,
-  leader: async (options: StartOptions) => startLeader({ ...options, page: await page() }),
+  leader: async (options: StartOptions) => startLeader({ ...options, page: await builtPage() }),
   fog: startFog,
   facility: startFacility,
 } as const

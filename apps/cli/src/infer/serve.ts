@@ -3,11 +3,13 @@ import { readFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
 import { API_PORT, tokenRules, tokensSchema } from "@consilium/node/api/ports"
+import { PREDICTION_PAGE } from "@consilium/node/api/prediction-page"
 import { readConfig } from "@consilium/node/config/yaml-file"
 import { askingRate } from "@consilium/node/inference/inference-api"
 import { originSchema } from "@consilium/node/inference/inference-file"
 import { INFERENCE_RULES } from "@consilium/node/inference/inference-service"
 import { serveModels } from "@consilium/node/inference/serve-models"
+import { builtPage } from "../commands/built-page.js"
 import type { Format } from "../commands/printed.js"
 import { endInTime, stopSignal } from "../commands/stopping.js"
 
@@ -65,6 +67,7 @@ export const serve = async (options: ServeArguments): Promise<void> => {
     process.stderr.write(`${new Date().toISOString()} models: ${line}\n`)
   }
   const tokens = options.tokens === undefined ? [] : await readConfig(tokensSchema, options.tokens)
+  const page = await builtPage()
   const { requestsPerSecond, threads, answers, host, port } = options
   const running = await serveModels({
     models: options.models,
@@ -76,12 +79,14 @@ export const serve = async (options: ServeArguments): Promise<void> => {
       tls: await tlsOf(options),
     },
     tokens: tokenRules(tokens),
+    page,
     origins: options.allowOrigin.map(originOf),
     rate: askingRate(requestsPerSecond),
     rules: { ...INFERENCE_RULES, threads, answersPerAsker: answers ?? null },
     narrate,
   })
   narrate(running.says)
+  if (page !== null) narrate(`a page to ask from: ${running.url}${PREDICTION_PAGE}`)
   process.stdout.write(
     options.format === "json"
       ? `${JSON.stringify({ url: running.url, port: running.port })}\n`

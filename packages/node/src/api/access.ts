@@ -89,6 +89,16 @@ const atHome = ({ peer, headers }: Approach): boolean =>
   LOOPBACK_PEER.test(peer) && PROXIED.every((name) => headers[name] === undefined)
 
 /**
+ * Refuses a browser at home that a page elsewhere led here under a name of its own.
+ * @throws {ConsiliumError} "api/foreign-host"
+ */
+export const checkHost = (approach: Approach): void => {
+  const host = one(approach.headers.host)
+  if (atHome(approach) && (host === undefined || !LOOPBACK_HOST.test(host)))
+    throw new Refusal("api/foreign-host", "The request names a host that is not this machine's loopback.", {})
+}
+
+/**
  * Who is asking, if they may.
  * @throws {ConsiliumError} "api/unauthenticated", "api/forbidden" or "api/foreign-host"
  */
@@ -112,9 +122,7 @@ export const admit = (approach: Approach, right: Right, rules: AccessRules): Cal
   }
   if (!home)
     throw unauthenticated("Requests that do not come straight from the leader's own machine need a token.")
-  const host = one(approach.headers.host)
-  if (host === undefined || !LOOPBACK_HOST.test(host))
-    throw new Refusal("api/foreign-host", "The request names a host that is not this machine's loopback.", {})
+  checkHost(approach)
   if (!AT_HOME.includes(right))
     throw unauthenticated(`This needs a token with the right "${right}", also on the leader's own machine.`)
   return { name: "loopback", rights: AT_HOME }

@@ -15,11 +15,11 @@ import type { LeaderService, StudyHandle } from "./leader-service.js"
 import { logBytes } from "./log-file.js"
 import type { ApiMetrics } from "./metrics.js"
 import { openApi } from "./openapi.js"
-import { type PageFiles, SECURITY_HEADERS } from "./page-files.js"
+import { type PageFiles, SECURITY_HEADERS, sendPageFile } from "./page-files.js"
 import { presetAnswer } from "./preset-schemas.js"
 import { Refusal } from "./problems.js"
 import { jsonOf } from "./request-body.js"
-import { BINARY, EVENT_STREAM, ROUTES, type RouteName, type RouteSpec } from "./routes.js"
+import { BINARY, EVENT_STREAM, type OpenRouteSpec, ROUTES, type RouteName, type RouteSpec } from "./routes.js"
 import { type PrivacyKind, type Started, trainingRequestSchema } from "./schemas.js"
 import { stopRequestSchema } from "./stop-schemas.js"
 import { checked, participantsOf, studyRequested } from "./study-request.js"
@@ -39,7 +39,7 @@ export interface ApiOptions {
   readonly identify?: (request: FastifyRequest) => Caller | null
   readonly page: PageFiles | null
   /** Routes of others on the same server, which openapi.json describes as well. */
-  readonly beside?: Readonly<Record<string, RouteSpec>>
+  readonly beside?: Readonly<Record<string, RouteSpec | OpenRouteSpec>>
   readonly now?: () => number
   readonly random?: RandomSource
   readonly starts?: Rate
@@ -204,13 +204,9 @@ export const handlersOf = (options: ApiOptions, own: Own): Readonly<Record<Route
     },
     openapi: async (_request, reply) => reply.type("application/json").send(description),
     page: async (request, reply) => {
-      const file = page?.get(pathOf(request))
-      if (file === undefined) throw notHere("GET", own.methodsAt(pathOf(request)))
-      reply
-        .header("etag", file.etag)
-        .header("cache-control", file.lasting ? "public, max-age=31536000, immutable" : "no-cache")
-      if (request.headers["if-none-match"] === file.etag) return reply.code(304).send()
-      return reply.type(file.type).send(file.bytes)
+      const path = pathOf(request)
+      if (!page?.has(path)) throw notHere("GET", own.methodsAt(path))
+      return sendPageFile(page, request, reply)
     },
   }
 }

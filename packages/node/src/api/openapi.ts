@@ -1,11 +1,11 @@
 import { z } from "zod"
-import { BINARY, type Described, ROUTES, type RouteSpec } from "./routes.js"
+import { BINARY, type Described, type OpenRouteSpec, ROUTES, type RouteSpec } from "./routes.js"
 import { problemSchema } from "./schemas.js"
 
 const LEADER_INFO = {
   title: "Consilium leader",
   description:
-    "Studies of one leader, and its models. On its own machine, reading, starting and stopping studies and asking models need no token; elsewhere every route does.",
+    "Studies of one leader, and its models. On its own machine, reading, starting and stopping studies and asking models need no token; elsewhere every route does but the prediction page.",
 }
 const PROBLEM: Described = { name: "Problem", schema: problemSchema }
 
@@ -20,7 +20,7 @@ const jsonSchema = (schema: z.ZodType, io: "input" | "output"): Record<string, u
 
 const reference = ({ name }: Described): object => ({ schema: { $ref: `#/components/schemas/${name}` } })
 
-const parametersOf = ({ params, query }: RouteSpec): readonly object[] =>
+const parametersOf = ({ params, query }: RouteSpec | OpenRouteSpec): readonly object[] =>
   [["path", params] as const, ["query", query] as const].flatMap(([place, object]) =>
     Object.entries(object?.shape ?? {}).map(([name, schema]) => ({
       name,
@@ -30,10 +30,10 @@ const parametersOf = ({ params, query }: RouteSpec): readonly object[] =>
     })),
   )
 
-const operationOf = (name: string, route: RouteSpec): object => ({
+const operationOf = (name: string, route: RouteSpec | OpenRouteSpec): object => ({
   operationId: name,
   summary: route.summary,
-  description: `Needs the right "${route.right}".`,
+  description: route.right === null ? "Needs no token." : `Needs the right "${route.right}".`,
   parameters: [
     ...parametersOf(route),
     ...(route.right === "start" && route.answer.status === 202
@@ -47,7 +47,7 @@ const operationOf = (name: string, route: RouteSpec): object => ({
           },
         ]
       : []),
-    ...(route.path === "/*"
+    ...(route.path.endsWith("/*")
       ? [{ name: "file", in: "path", required: true, schema: { type: "string" } }]
       : []),
   ],
@@ -77,7 +77,7 @@ export const openApiPath = (path: string): string => path.replaceAll(/:(\w+)/g, 
 
 /** The description of an API, made from its tables of routes and the schemas that check them. */
 export const openApi = (
-  routes: Readonly<Record<string, RouteSpec>> = ROUTES,
+  routes: Readonly<Record<string, RouteSpec | OpenRouteSpec>> = ROUTES,
   info: { readonly title: string; readonly description: string } = LEADER_INFO,
 ): object => {
   const schemas: Record<string, object> = { [PROBLEM.name]: jsonSchema(PROBLEM.schema, "output") }

@@ -43,6 +43,11 @@ export interface RouteSpec {
   }
 }
 
+/** A route that is open to everybody. */
+export interface OpenRouteSpec extends Omit<RouteSpec, "right"> {
+  readonly right: null
+}
+
 export const BINARY = "application/octet-stream"
 export const EVENT_STREAM = "text/event-stream"
 export const JSON_TYPE = "application/json"
@@ -189,10 +194,10 @@ const pattern = (path: string): RegExp =>
 
 /** Methods that a table of routes serves at a path; none where only the page might have a file. */
 export const methodsOf = (
-  routes: Readonly<Record<string, RouteSpec>>,
+  routes: Readonly<Record<string, RouteSpec | OpenRouteSpec>>,
 ): ((path: string) => readonly string[]) => {
   const fixed = Object.values(routes)
-    .filter(({ path }) => path !== "/*")
+    .filter(({ path }) => !path.endsWith("/*"))
     .map((route) => ({ ...route, at: pattern(route.path) }))
   return (path) => fixed.filter(({ at }) => at.test(path)).map(({ method }) => method)
 }

@@ -11,6 +11,7 @@ import {
 } from "./listener.js"
 import { ApiMetrics } from "./metrics.js"
 import { readPage } from "./page-files.js"
+import { PREDICTION_PAGE_ROUTES, predictionPage } from "./prediction-page.js"
 import type { RouteSpec } from "./routes.js"
 import { StudyViews } from "./study-views.js"
 
@@ -46,9 +47,18 @@ export const startApi = async (options: StartApiOptions): Promise<RunningApi> =>
   const app = boundedServer(options.listen.tls, options.limits ?? HTTP_LIMITS)
   const { beside: make, ...rest } = options
   const beside = make?.({ views, metrics })
-  const routes = beside === undefined ? {} : { beside: beside.routes }
-  await app.register(api({ ...rest, ...routes, views, metrics, page, loopback: true }))
+  const routes = { ...beside?.routes, ...(page === null ? {} : PREDICTION_PAGE_ROUTES) }
+  await app.register(api({ ...rest, beside: routes, views, metrics, page, loopback: true }))
   if (beside !== undefined) await app.register(beside.plugin)
+  if (page !== null)
+    await app.register(
+      predictionPage({
+        page,
+        loopback: true,
+        answered: (route, status) => metrics.answered(route, status),
+        troubled: options.troubled ?? (() => undefined),
+      }),
+    )
   const at = await listen(app, "API and page", options.listen)
   return { ...at, views, metrics, close: () => app.close() }
 }

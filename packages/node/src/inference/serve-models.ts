@@ -18,6 +18,8 @@ export interface ServeOptions {
   readonly state: string
   /** Folders of public keys that the operator brings, and whose they are. */
   readonly keys: readonly { readonly asker: string; readonly folder: string }[]
+  /** The folder of the built pages, or null. */
+  readonly page: string | null
   readonly listen: Listen
   readonly tokens: readonly TokenRule[]
   readonly origins: readonly string[]
