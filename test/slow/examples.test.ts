@@ -15,6 +15,7 @@ const SHOWN: Readonly<Record<string, string>> = {
   "differential-privacy": "the next one: refused",
   "heart-disease": ": the same",
   "homomorphic-encryption": "1,000 of 1,000 numbers are exact",
+  "inference-client": "the same probabilities",
 }
 
 describe.each(readdirSync(EXAMPLES))("the example %s", (name) => {

@@ -20,10 +20,11 @@ export const oneOfTexts =
   <T extends string>(...texts: readonly T[]): Reader<T> =>
   (value, what) =>
     texts.find((text) => text === value) ?? bad(what, `one of ${texts.join(", ")}`)
+/** Null also where a field is missing, as with a server of another version. */
 export const orNull =
   <T>(read: Reader<T>): Reader<T | null> =>
   (value, what) =>
-    value === null ? null : read(value, what)
+    value === null || value === undefined ? null : read(value, what)
 export const aList =
   <T>(read: Reader<T>): Reader<readonly T[]> =>
   (value, what) =>

@@ -20,6 +20,7 @@ const modelOf = anObject({
   requestBytes: orNull(aCount),
   answerBytes: orNull(aCount),
   keyBytes: orNull(aCount),
+  answersLeft: orNull(aCount),
   source: anObject({ study: orNull(aHash), round: orNull(aCount) }),
   marks: aList(aText),
   since: aText,
