@@ -3,9 +3,7 @@ import type { z } from "zod"
 import type { contextSchema, ServedModelView } from "./inference-schemas.js"
 import type { InferenceService } from "./inference-service.js"
 import type { ModelShelf, ShelfEntry } from "./model-shelf.js"
-
-/** Version of the bytes of plans, and of requests, answers and keys. */
-const FORMATS = { plan: 1, message: 1 } as const
+import { planContext } from "./plan-context.js"
 
 /** A model as its askers see it. */
 export const servedModelView = (
@@ -54,21 +52,11 @@ export const contextView = (
         remedy: "Add ?model= with a name of /v1/models.",
       },
     )
-  const { id, plan, served } = shelf.current(model ?? (entries[0] as ShelfEntry).id)
+  const { id, plan, server } = shelf.current(model ?? (entries[0] as ShelfEntry).id)
   if (wanted !== undefined && wanted !== plan)
     throw new ConsiliumError(
       "inference/other-plan",
       `The context is asked for plan ${wanted}; the model "${id}" is asked under plan ${plan}.`,
     )
-  const { version, degree, primes, inputBits } = served.plan
-  return {
-    model: id,
-    version,
-    plan,
-    scheme: "CKKS",
-    degree,
-    primes: [...primes],
-    scaleBits: inputBits,
-    formats: FORMATS,
-  }
+  return { ...planContext(server.prepared), model: id }
 }
