@@ -1,15 +1,8 @@
 import { availableParallelism } from "node:os"
-import { type Command, InvalidArgumentError } from "commander"
+import type { Command } from "commander"
+import { whole } from "./infer-options.js"
 import { format } from "./printed.js"
 
-const whole =
-  (least: number, most: number) =>
-  (text: string): number => {
-    const value = Number(text)
-    if (!/^\d{1,12}$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`A whole number from ${least} to ${most} was expected.`)
-    return value
-  }
 const another = (text: string, before: readonly string[]): readonly string[] => [...before, text]
 
 /** `consilium infer serve`. */
