@@ -1,15 +1,18 @@
-import { modelFile } from "@consilium/federation/model"
+import { initialModel, modelFile } from "@consilium/federation/model"
 import type { Study } from "@consilium/federation/study"
 import { Asker } from "@consilium/inference/client/asker"
 import { plainLogit } from "@consilium/inference/model/model"
+import { trainedNetwork } from "@consilium/inference/model/trained-network"
 import { PatientReader } from "@consilium/inference/schema/patient"
 import { ModelServer } from "@consilium/inference/server/model-server"
+import { decodeNetworkModel } from "@consilium/learning/network/network-file"
 import { CARDIOVASCULAR_FEATURES } from "@consilium/records/cardiovascular/features"
 import { HEART_FEATURES } from "@consilium/records/heart-schema"
 import { describe, expect, it } from "vitest"
 import { testStudy } from "../../federation/test/members.js"
 import { somePrivacy } from "../../federation/test/private-study.js"
 import { extremePatient, randomPatient, testRandom } from "../../inference/test/heart.js"
+import { studyModelOf, studyModelSchema } from "../src/config/study-model.js"
 import { declaredConstants } from "../src/config/table-form.js"
 import { compiledStudyModel } from "../src/inference/study-model.js"
 
@@ -72,6 +75,51 @@ describe("the model of a finished study", () => {
       )
       expect(Math.abs((answers[i]?.logit as number) - plain)).toBeLessThanOrEqual(compiled.plan.errorBound)
     })
+  })
+
+  it("may be a network with squares, trained among facilities", () => {
+    const features = names(HEART_FEATURES)
+    const base = studyOn(features, null)
+    const study: Study = {
+      ...base,
+      model: studyModelOf(
+        studyModelSchema.parse({ kind: "network", features: [...features], layers: "mlp-square" }),
+      ),
+    }
+    const file = modelFile(study, initialModel(study), 2)
+    const compiled = compiledStudyModel(study, file, 2, "shared")
+    expect(compiled.plan.packing).toBe("slots-by-patient")
+    const random = testRandom("study-network")
+    const patients = [
+      extremePatient(-1, compiled.plan.schema),
+      ...Array.from({ length: 3 }, () => randomPatient(random, compiled.plan.schema)),
+    ]
+    const question = new Asker(compiled.plan).ask(patients)
+    const answers = question.open(new ModelServer(compiled).answer(question.bytes))
+    const reader = new PatientReader(compiled.plan.schema)
+    const { standardise = [] } = study.privacy ?? {}
+    const network = decodeNetworkModel(file).network
+    patients.forEach((patient, i) => {
+      const plain = plainLogit(
+        trainedNetwork(network.description, network.parameters),
+        {
+          source: "declared",
+          means: standardise.map(({ mean }) => mean),
+          deviations: standardise.map(({ deviation }) => deviation),
+        },
+        reader.columns(patient),
+      )
+      expect(Math.abs((answers[i]?.logit as number) - plain)).toBeLessThanOrEqual(compiled.plan.errorBound)
+    })
+    const relu = {
+      ...study,
+      model: studyModelOf(
+        studyModelSchema.parse({ kind: "network", features: [...features], layers: "mlp-small" }),
+      ),
+    }
+    expect(() => compiledStudyModel(relu, modelFile(relu, initialModel(relu), 2), 2, "shared")).toThrow(
+      /relu/,
+    )
   })
 
   it("[S33] without differential privacy is not offered, and it says why", () => {

@@ -23,6 +23,7 @@ const layerSchema = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ kind: z.literal("group-norm"), groups: z.int().min(1) }),
   z.strictObject({ kind: z.literal("relu") }),
+  z.strictObject({ kind: z.literal("square") }),
   z.strictObject({ kind: z.literal("flatten") }),
   z.strictObject({ kind: z.literal("dropout"), rate: z.number().min(0).lt(1) }),
 ])
@@ -41,12 +42,14 @@ const END = [{ kind: "flatten" }, { kind: "dense", outputs: 1 }] as const
 
 /**
  * Networks that have a name. `cnn-small`: two convolutions with pooling, 1,649 parameters on 28 x 28 grey pixels;
- * `cnn-group-norm`: the same with normalised groups of channels; `mlp-small`: one hidden layer of 16 for tables.
+ * `cnn-group-norm`: the same with normalised groups of channels; `mlp-small`: one hidden layer of 16 for tables; `mlp-square`:
+ * the same with squares, which can be evaluated on encrypted patients.
  */
 export const NAMED_LAYERS = {
   "cnn-small": [convolution(8), RELU, POOL, convolution(16), RELU, POOL, ...END],
   "cnn-group-norm": [convolution(8), NORM, RELU, POOL, convolution(16), NORM, RELU, POOL, ...END],
   "mlp-small": [{ kind: "dense", outputs: 16 }, RELU, { kind: "dense", outputs: 1 }],
+  "mlp-square": [{ kind: "dense", outputs: 16 }, { kind: "square" }, { kind: "dense", outputs: 1 }],
 } as const satisfies Readonly<Record<string, readonly LayerDescription[]>>
 export type NamedLayers = keyof typeof NAMED_LAYERS
 const NAMES = Object.keys(NAMED_LAYERS) as [NamedLayers, ...NamedLayers[]]
