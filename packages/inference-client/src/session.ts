@@ -37,7 +37,7 @@ export class Session {
   readonly #pool: BlankPool
   /** How many keys were made; the making of the newest, if one is under way or done. */
   #keysMade = 0
-  #key: Promise<void> | null = null
+  #key: Promise<void> | null
   #exchanges = 0
   #retired = false
 
@@ -46,6 +46,7 @@ export class Session {
     this.#asker = asker
     this.#routes = routes
     this.#keys = keys
+    this.#key = keys.hasKey ? Promise.resolve() : null
     this.#pool = new BlankPool(() => this.#keys.blank())
   }
 

@@ -1,10 +1,12 @@
 import { ConsiliumError } from "@consilium/base/errors"
+import { Asker } from "@consilium/inference/client/asker"
 import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
 import { plainLogit, type TrainedModel } from "@consilium/inference/model/model"
 import { columnsOf, type InputField } from "@consilium/inference/schema/fields"
 import { type Patient, PatientReader } from "@consilium/inference/schema/patient"
 import { InferenceClient } from "@consilium/inference-client/client"
 import type { ExchangeFigures } from "@consilium/inference-client/figures"
+import { OwnKeys } from "@consilium/inference-client/keys/own-keys"
 import { afterEach, describe, expect, it } from "vitest"
 import {
   HEART,
@@ -19,6 +21,7 @@ import { json, ModelHost, problem } from "./model-host.js"
 const NAMED = { model: "heart", version: "1", scaling: HEART_SCALING }
 const compiledOf = (version: string, weights: "shared" | "kept" = "shared"): CompiledModel =>
   compile(HEART_LINEAR, HEART, { ...NAMED, version, weights })
+const NONCE = new Uint8Array(32).fill(8)
 const NETWORK = squareNetwork(testRandom("network"), 13, 16, 0.03)
 const COMPILED = {
   shared: compiledOf("1"),
@@ -240,6 +243,22 @@ describe("keys", () => {
     await Promise.all(Array.from({ length: 4 }, () => client.predict(SOMEBODY)))
     expect(asked(host, "/keys")).toBe(2)
     expect(await codeOf(client.predict(SOMEBODY))).toBe("none")
+  })
+  it("that were uploaded before are taken from their file, for their own plan only", async () => {
+    const host = await hosting(COMPILED.kept)
+    const asker = new Asker(COMPILED.kept.plan)
+    const key = asker.newKey(NONCE)
+    host.bring(NONCE, key.upload)
+    const keyFile = key.toBytes(asker.prepared)
+    const client = await connected(host, { keys: new OwnKeys({ keyFile }) })
+    const { logit } = await client.predict(SOMEBODY)
+    expect(errorOf("kept", SOMEBODY, logit)).toBeLessThan(1)
+    expect([asked(host, "/keys/nonce"), asked(host, "/keys")]).toEqual([0, 0])
+    host.swap(compiledOf("2", "kept"))
+    await expect(client.predict(SOMEBODY)).rejects.toMatchObject({
+      code: "inference/other-plan",
+      remedy: expect.stringContaining("Make a key for this plan"),
+    })
   })
   it("that the server takes for another are refused", async () => {
     const host = await hosting(COMPILED.kept)

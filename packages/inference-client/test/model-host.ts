@@ -82,6 +82,11 @@ export class ModelHost {
     this.#server = new ModelServer(compiled)
     this.#keys.clear()
   }
+  /** Takes a key that its operator brings. */
+  bring(nonce: Uint8Array, upload: Uint8Array): void {
+    const key = this.#server.readKey(nonce, upload)
+    this.#keys.set(toHex(key.id), key)
+  }
   forgetKeys(): void {
     this.#keys.clear()
   }

@@ -1,7 +1,6 @@
-import type { RandomSource } from "@consilium/base/random"
-import { systemRandom } from "@consilium/base/random"
+import { type RandomSource, systemRandom } from "@consilium/base/random"
 import type { Asker } from "@consilium/inference/client/asker"
-import type { AskerKey } from "@consilium/inference/client/asker-key"
+import { AskerKey } from "@consilium/inference/client/asker-key"
 import type { HeldBlank, KeyPlace, KeyUpload, PlanKeys } from "./plan-keys.js"
 
 /** A key and how many blanks still need it. */
@@ -34,11 +33,17 @@ export class OwnPlanKeys implements PlanKeys {
   readonly #asker: Asker
   readonly #random: RandomSource
   readonly #open = new Set<HeldBlank>()
-  #shared: SharedKey | null = null
+  #shared: SharedKey | null
 
-  constructor(asker: Asker, random: RandomSource) {
+  /** `key` is one that the server has already. */
+  constructor(asker: Asker, random: RandomSource, key: AskerKey | null = null) {
     this.#asker = asker
     this.#random = random
+    this.#shared = key === null ? null : new SharedKey(key)
+  }
+
+  get hasKey(): boolean {
+    return this.#shared !== null
   }
 
   async newKey(nonce: Uint8Array): Promise<KeyUpload> {
@@ -81,15 +86,25 @@ export class OwnPlanKeys implements PlanKeys {
   }
 }
 
+export interface OwnKeysOptions {
+  readonly random?: RandomSource
+  /** A key that the server has already, as `AskerKey.toBytes` wrote it: then only its plan is asked. The caller overwrites the bytes. */
+  readonly keyFile?: Uint8Array
+}
+
 /** Secret keys in the thread that asks. */
 export class OwnKeys implements KeyPlace {
   readonly #random: RandomSource
+  readonly #keyFile: Uint8Array | null
 
-  constructor(random: RandomSource = systemRandom) {
+  constructor({ random = systemRandom, keyFile }: OwnKeysOptions = {}) {
     this.#random = random
+    this.#keyFile = keyFile ?? null
   }
+  /** @throws {ConsiliumError} "inference/other-plan" if a key was given that is for another plan; "inference/malformed" if it is none */
   async keysFor(asker: Asker): Promise<PlanKeys> {
-    return new OwnPlanKeys(asker, this.#random)
+    const key = this.#keyFile === null ? null : AskerKey.restore(asker.prepared, this.#keyFile)
+    return new OwnPlanKeys(asker, this.#random, key)
   }
   close(): void {}
 }

@@ -19,6 +19,8 @@ export interface KeyUpload {
 
 /** The secret keys for one plan. Nothing that is given to it, or that it gives but predictions, holds a patient's value. */
 export interface PlanKeys {
+  /** Whether there is a key that the server has. */
+  readonly hasKey: boolean
   /** A fresh key for a nonce of the server; blanks made from now on are under it. */
   newKey(nonce: Uint8Array): Promise<KeyUpload>
   blank(): Promise<HeldBlank>

@@ -44,6 +44,7 @@ export class WorkerAsker implements KeyPlace {
     const place = this.#next
     await this.#ask("begin", place, { plan: planToBytes(asker.prepared.plan) })
     return {
+      hasKey: false,
       newKey: (nonce): Promise<KeyUpload> => this.#ask("key", place, { nonce }),
       blank: () => this.#blank(asker, place),
       close: () => this.#tell("end", place, {}),
