@@ -5,14 +5,9 @@ import { Bfv } from "../src/bfv/bfv.js"
 import { Ckks } from "../src/ckks/ckks.js"
 import type { Evaluations } from "../src/ring/ring.js"
 import { RlweArithmetic } from "../src/rlwe/arithmetic.js"
-import {
-  galoisKeyOf,
-  publicKeyOf,
-  RlweSecret,
-  relinearisationKeyOf,
-  type SwitchingKey,
-} from "../src/rlwe/keys.js"
+import { galoisKeyOf, publicKeyOf, RlweSecret, relinearisationKeyOf } from "../src/rlwe/keys.js"
 import { rlweParameters } from "../src/rlwe/parameters.js"
+import type { SwitchingKey } from "../src/rlwe/switching-key.js"
 
 /** Made by vectors/rlwe-generate.mjs, which shares no code with the library. */
 const vectors: unknown = JSON.parse(readFileSync(new URL("vectors/rlwe.json", import.meta.url), "utf8"))

@@ -1,15 +1,10 @@
 import { concatBytes } from "@consilium/base/bytes"
 import type { CkksCiphertext } from "../src/ckks/evaluator.js"
 import type { Coefficients, Evaluations } from "../src/ring/ring.js"
-import {
-  type GaloisKey,
-  type KeyRow,
-  type PublicKey,
-  type RelinearisationKey,
-  RlweSecret,
-} from "../src/rlwe/keys.js"
+import { type PublicKey, RlweSecret } from "../src/rlwe/keys.js"
 import { centred } from "../src/rlwe/mixed-radix.js"
 import type { RlweParameters } from "../src/rlwe/parameters.js"
+import type { GaloisKey, KeyRow, RelinearisationKey } from "../src/rlwe/switching-key.js"
 
 /**
  * The bytes in which SEAL 4.1 saves its objects without compression, little-endian. Every object begins with 16 bytes:

@@ -4,16 +4,9 @@ import type { Evaluations } from "../ring/ring.js"
 import { RlweArithmetic, rotationExponent } from "../rlwe/arithmetic.js"
 import { checkParameters, type RlweCiphertext } from "../rlwe/ciphertext.js"
 import { encryptWithPublic, encryptWithSecret, phase } from "../rlwe/encryption.js"
-import {
-  type GaloisKey,
-  galoisKeyOf,
-  type PublicKey,
-  publicKeyOf,
-  type RelinearisationKey,
-  RlweSecret,
-  relinearisationKeyOf,
-} from "../rlwe/keys.js"
+import { galoisKeyOf, type PublicKey, publicKeyOf, RlweSecret, relinearisationKeyOf } from "../rlwe/keys.js"
 import { type ParameterOptions, type RlweParameters, rlweParameters } from "../rlwe/parameters.js"
+import type { GaloisKey, RelinearisationKey } from "../rlwe/switching-key.js"
 import { ciphertextFromBytes, ciphertextToBytes, KIND } from "../rlwe/wire.js"
 import { BfvEncoder, type BfvPlaintext, type Wholes } from "./encoder.js"
 import { BfvMultiplier } from "./multiplication.js"

@@ -3,16 +3,9 @@ import { type RandomSource, systemRandom } from "@consilium/base/random"
 import { RlweArithmetic, rotationExponent } from "../rlwe/arithmetic.js"
 import { checkParameters } from "../rlwe/ciphertext.js"
 import { encryptWithPublic, encryptWithSecret, phase } from "../rlwe/encryption.js"
-import {
-  type GaloisKey,
-  galoisKeyOf,
-  type PublicKey,
-  publicKeyOf,
-  type RelinearisationKey,
-  RlweSecret,
-  relinearisationKeyOf,
-} from "../rlwe/keys.js"
+import { galoisKeyOf, type PublicKey, publicKeyOf, RlweSecret, relinearisationKeyOf } from "../rlwe/keys.js"
 import { type ParameterOptions, type RlweParameters, rlweParameters } from "../rlwe/parameters.js"
+import type { GaloisKey, RelinearisationKey } from "../rlwe/switching-key.js"
 import { ciphertextFromBytes, ciphertextToBytes, KIND } from "../rlwe/wire.js"
 import { CkksEncoder, type CkksPlaintext } from "./encoder.js"
 import { type CkksCiphertext, CkksEvaluator, type EvaluationKeys } from "./evaluator.js"

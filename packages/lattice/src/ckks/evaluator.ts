@@ -1,7 +1,7 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import { type RlweArithmetic, rotationExponent } from "../rlwe/arithmetic.js"
 import { checkParameters, type RlweCiphertext } from "../rlwe/ciphertext.js"
-import type { GaloisKey, RelinearisationKey } from "../rlwe/keys.js"
+import type { GaloisKey, RelinearisationKey } from "../rlwe/switching-key.js"
 import type { CkksEncoder, CkksPlaintext } from "./encoder.js"
 import type { CkksOperations, EncodeAt, Reals } from "./operations.js"
 import type { CipherShape, ShapeRules } from "./rules.js"

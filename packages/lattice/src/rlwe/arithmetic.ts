@@ -2,9 +2,9 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { Evaluations } from "../ring/ring.js"
 import { checkParameters } from "./ciphertext.js"
 import { TailDivision } from "./division.js"
-import { KeySwitcher } from "./key-switching.js"
-import type { GaloisKey, RelinearisationKey } from "./keys.js"
+import { type Decomposition, KeySwitcher } from "./key-switching.js"
 import type { RlweParameters } from "./parameters.js"
+import type { GaloisKey, RelinearisationKey } from "./switching-key.js"
 
 /** The polynomials of a ciphertext. */
 export type Parts = readonly Evaluations[]
@@ -110,12 +110,16 @@ export class RlweArithmetic {
     const [c0, c1] = a as [Evaluations, Evaluations]
     const ring = this.#ring(a)
     const switcher = this.#switcher(this.#limbs(c0))
+    const turned = (key: GaloisKey, pieces: Decomposition): Parts => {
+      const [b0, b1] = switcher.apply(pieces, key)
+      return [ring.add(b0, ring.automorphismOfEvaluations(c0, key.from.exponent), b0), b1]
+    }
+    const [first] = keys
+    // alone, one polynomial is cheaper to turn than its pieces; pieces are balanced, so the result is the same
+    if (first !== undefined && keys.length === 1)
+      return [turned(first, switcher.decompose(ring.automorphismOfEvaluations(c1, first.from.exponent)))]
     const pieces = switcher.decompose(c1)
-    return keys.map((key) => {
-      const g = key.from.exponent
-      const [b0, b1] = switcher.apply(switcher.automorphism(pieces, g), key)
-      return [ring.add(b0, ring.automorphismOfEvaluations(c0, g), b0), b1]
-    })
+    return keys.map((key) => turned(key, switcher.automorphism(pieces, key.from.exponent)))
   }
 
   /** All parts divided by their last `primes` primes and rounded. */

@@ -1,8 +1,8 @@
 import type { Coefficients, Evaluations, Ring } from "../ring/ring.js"
 import { TailDivision } from "./division.js"
-import type { KeyRow, SwitchingKey } from "./keys.js"
 import { type Extension, MixedRadix } from "./mixed-radix.js"
 import type { RlweParameters } from "./parameters.js"
+import type { KeyRow, SwitchingKey } from "./switching-key.js"
 
 /** A polynomial cut into small ones, one for each group of primes, modulo Q_l P in NTT form. */
 export type Decomposition = readonly Evaluations[]

@@ -4,6 +4,15 @@ import { productOf, residuesOf } from "../ring/crt.js"
 import type { Evaluations, Ring, SmallPolynomial } from "../ring/ring.js"
 import { type Seed, seedOf } from "../ring/seeds.js"
 import type { RlweParameters } from "./parameters.js"
+import {
+  type GaloisKey,
+  groupCount,
+  type KeyRow,
+  type RelinearisationKey,
+  type SwitchFrom,
+  type SwitchingKey,
+  switchingRow,
+} from "./switching-key.js"
 
 /** A fresh public seed. What the source gives is hashed, so that the seed tells nothing of the source. */
 export const freshSeed = (random: RandomSource): Seed => {
@@ -82,12 +91,6 @@ export class RlweSecret {
   }
 }
 
-/** A pair (b, a) modulo Q P with b = -a s + e + what it hides, in NTT form. */
-export interface KeyRow {
-  readonly b: Evaluations
-  readonly a: Evaluations
-}
-
 const encryptRow = (
   secret: RlweSecret,
   a: Evaluations,
@@ -123,33 +126,6 @@ export const publicKeyOf = (secret: RlweSecret, random: RandomSource = systemRan
   return { type: "public", parameters, seed, ...row }
 }
 
-/** What a key takes ciphertexts from: the square of the secret, or the secret at X^g. */
-export type SwitchFrom =
-  | { readonly type: "relinearisation" }
-  | { readonly type: "galois"; readonly exponent: number }
-
-/** Takes a polynomial that is to be multiplied by another secret to a pair under this one. */
-export interface SwitchingKey {
-  readonly from: SwitchFrom
-  readonly parameters: RlweParameters
-  /** One row for each group of primes. */
-  readonly rows: readonly KeyRow[]
-  /** The seed of all `a`; a key made elsewhere may have none. */
-  readonly seed?: Seed
-}
-export type RelinearisationKey = SwitchingKey & { readonly from: { readonly type: "relinearisation" } }
-export type GaloisKey = SwitchingKey & { readonly from: { readonly type: "galois" } }
-
-/** Primes in a group: as many as there are special primes. */
-export const groupCount = (parameters: RlweParameters): number =>
-  parameters.specialPrimes.length === 0
-    ? 0
-    : Math.ceil(parameters.primes.length / parameters.specialPrimes.length)
-
-/** The `a` of a row of a switching key. */
-export const switchingRow = (parameters: RlweParameters, seed: Seed, row: number): Evaluations =>
-  parameters.keyRing.uniform(seedOf("switching-row", seed, Uint8Array.of(row)))
-
 /**
  * Math:   row j = (-a_j s + e_j + P g_j s', a_j) modulo Q P, where g_j is 1 modulo the primes of group j and 0 modulo
  *         the other primes of Q, and s' the secret that is switched from
@@ -160,6 +136,7 @@ const switchingKey = <F extends SwitchFrom>(
   from: F,
   old: Evaluations,
   random: RandomSource,
+  seed: Seed,
 ): SwitchingKey & { readonly from: F } => {
   const { parameters } = secret
   const { keyRing, degree, specialPrimes } = parameters
@@ -169,7 +146,6 @@ const switchingKey = <F extends SwitchFrom>(
       "These parameters have no special prime, which switching keys needs.",
       { remedy: "Set special to 1 or more: the last primes of the list are then kept for switching keys." },
     )
-  const seed = freshSeed(random)
   const scaled = keyRing.scaleByResidues(old, residuesOf(keyRing.primes, productOf(specialPrimes)))
   const group = specialPrimes.length * degree
   const rows = Array.from({ length: groupCount(parameters) }, (_, j) => {
@@ -186,30 +162,32 @@ const switchingKey = <F extends SwitchFrom>(
 }
 
 /**
- * The key that takes products back to two parts.
+ * The key that takes products back to two parts. A seed that is given, such as one made from another's nonce, is for one key only.
  * @throws {ConsiliumError} "lattice/bad-ring" if there is no special prime
  */
 export const relinearisationKeyOf = (
   secret: RlweSecret,
   random: RandomSource = systemRandom,
+  seed: Seed = freshSeed(random),
 ): RelinearisationKey => {
   const square = secret.parameters.keyRing.multiply(secret.values(), secret.values())
-  const key = switchingKey(secret, { type: "relinearisation" }, square, random)
+  const key = switchingKey(secret, { type: "relinearisation" }, square, random, seed)
   square.fill(0)
   return key
 }
 
 /**
- * The key of the automorphism X -> X^g.
+ * The key of the automorphism X -> X^g; a given seed as for `relinearisationKeyOf`.
  * @throws {ConsiliumError} "lattice/bad-ring" if there is no special prime, or g is not odd and in [1, 2N)
  */
 export const galoisKeyOf = (
   secret: RlweSecret,
   exponent: number,
   random: RandomSource = systemRandom,
+  seed: Seed = freshSeed(random),
 ): GaloisKey => {
   const moved = secret.parameters.keyRing.automorphismOfEvaluations(secret.values(), exponent)
-  const key = switchingKey(secret, { type: "galois", exponent }, moved, random)
+  const key = switchingKey(secret, { type: "galois", exponent }, moved, random, seed)
   moved.fill(0)
   return key
 }

@@ -3,17 +3,16 @@ import { ConsiliumError } from "@consilium/base/errors"
 import type { Evaluations, Ring } from "../ring/ring.js"
 import { isSeed, type Seed } from "../ring/seeds.js"
 import type { RlweCiphertext } from "./ciphertext.js"
+import { type PublicKey, RlweSecret } from "./keys.js"
+import type { RlweParameters } from "./parameters.js"
 import {
   type GaloisKey,
   groupCount,
   type KeyRow,
-  type PublicKey,
   type RelinearisationKey,
-  RlweSecret,
   type SwitchFrom,
   switchingRow,
-} from "./keys.js"
-import type { RlweParameters } from "./parameters.js"
+} from "./switching-key.js"
 
 /**
  * Bytes of keys and ciphertexts. All begin with 48 bytes: kind, version 1, whether seeded, number of polynomials or rows,
