@@ -8,7 +8,7 @@
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { Asker } from "@consilium/inference/client/asker"
 import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
-import type { TrainedModel } from "@consilium/inference/model/model"
+import type { ModelLayer, TrainedModel } from "@consilium/inference/model/model"
 import { columnsOf, type InputField } from "@consilium/inference/schema/fields"
 import type { Patient } from "@consilium/inference/schema/patient"
 import { ModelServer } from "@consilium/inference/server/model-server"
@@ -57,6 +57,19 @@ const network: TrainedModel = {
     { kind: "dense", weights: [Array.from({ length: HIDDEN }, (_, o) => wave(o + 5))], biases: [0.1] },
   ],
 }
+/** As large as training within a range of 5 at activations makes them. */
+const layerOf = (outputs: number, inputs: number, size: number): ModelLayer => ({
+  kind: "dense",
+  weights: Array.from({ length: outputs }, (_, o) =>
+    Array.from({ length: inputs }, (_, i) => size * wave(o * inputs + i + 3)),
+  ),
+  biases: Array.from({ length: outputs }, (_, o) => wave(o + 7)),
+})
+const square: ModelLayer = { kind: "square" }
+const deep: TrainedModel = {
+  kind: "network",
+  layers: [layerOf(16, COLUMNS, 0.4), square, layerOf(8, 16, 0.3), square, layerOf(1, 8, 2)],
+}
 const patientOf = (p: number): Patient =>
   Object.fromEntries(fields.map(({ name }, i) => [name, ((p * 31 + i * 17) % 100) * (i + 1)]))
 
@@ -65,8 +78,8 @@ const measure = (name: string, compiled: CompiledModel, count: number, runs: num
   const asker = new Asker(compiled.plan)
   const server = new ModelServer(compiled)
   const nonce = new Uint8Array(32)
-  const kept = compiled.plan.weights === "kept"
-  const key = kept ? median(id("new-key"), () => asker.newKey(nonce, random), runs) : undefined
+  const { takesKey } = asker.prepared
+  const key = takesKey ? median(id("new-key"), () => asker.newKey(nonce, random), runs) : undefined
   const upload = key?.upload
   const given =
     upload === undefined ? {} : { key: median(id("read-key"), () => server.readKey(nonce, upload), runs) }
@@ -95,5 +108,10 @@ measure("linear-kept", compile(linear, schema, { ...named, weights: "kept" }), 1
 const squares = compile(network, schema, named)
 measure("network", squares, 1, 21)
 measure("network", squares, 2048, 21)
+measure("features", compile(network, schema, { ...named, packing: "slots-by-feature" }), 1, 21)
+const layers = compile(deep, schema, named)
+measure("features-deep", layers, 1, 21)
+measure("features-deep", layers, layers.plan.patients, 21)
 median("inference.linear-shared.compile", () => compile(linear, schema, named), 11)
 median("inference.network.compile", () => compile(network, schema, named), 5)
+median("inference.features-deep.compile", () => compile(deep, schema, named), 5)

@@ -1,3 +1,4 @@
+import { equalBytes } from "@consilium/base/bytes"
 import { isConsiliumError } from "@consilium/base/errors"
 import { Asker } from "@consilium/inference/client/asker"
 import { AskerKey } from "@consilium/inference/client/asker-key"
@@ -6,7 +7,7 @@ import { plainLogit } from "@consilium/inference/model/model"
 import { PatientReader } from "@consilium/inference/schema/patient"
 import { ModelServer } from "@consilium/inference/server/model-server"
 import { describe, expect, it } from "vitest"
-import { extremePatient, HEART, HEART_LINEAR, HEART_SCALING, testRandom } from "./heart.js"
+import { denseNetwork, extremePatient, HEART, HEART_LINEAR, HEART_SCALING, testRandom } from "./heart.js"
 
 const NAMED = { model: "heart", version: "1", scaling: HEART_SCALING, weights: "kept" } as const
 const NONCE = Uint8Array.from({ length: 32 }, (_, i) => i)
@@ -81,5 +82,35 @@ describe("the file of an asker's key", () => {
         "inference/malformed: An asker's key is not in the one form that it can have.",
       ]
     `)
+  })
+})
+
+describe("the file of an asker's keys for evaluating", () => {
+  const model = denseNetwork(testRandom("network"), [13, 3, 1], [{ kind: "square" }], 0.2)
+  const { plan } = compile(model, HEART, { ...NAMED, weights: "shared", packing: "slots-by-feature" })
+  const features = new Asker(plan)
+  const own = features.newKey(NONCE, testRandom("own"))
+  const foreign = features.newKey(NONCE, testRandom("foreign")).toBytes(features.prepared)
+  const kept = own.toBytes(features.prepared)
+
+  it("gives back the key", () => {
+    const restored = AskerKey.restore(features.prepared, kept)
+    expect(restored.id).toEqual(own.id)
+    expect(equalBytes(restored.upload, own.upload)).toBe(true)
+    expect(equalBytes(restored.toBytes(features.prepared), kept)).toBe(true)
+  })
+  it("holds one secret's keys, in every row", () => {
+    const refused =
+      "inference/malformed: An asker's key holds a secret and an upload that do not belong together."
+    const { degree } = features.prepared.parameters
+    const mixed = kept.slice()
+    mixed.set(foreign.subarray(SECRET_AT, SECRET_AT + degree), SECRET_AT)
+    expect(refusal(mixed, features.prepared)).toBe(refused)
+    const { length } = kept
+    const lastRow = kept.slice()
+    const { stages } = features.prepared.program as NonNullable<typeof features.prepared.program>
+    const row = stages.at(-1)?.parameters.keyRing.packedLength as number
+    lastRow.set(foreign.subarray(length - row), length - row)
+    expect(refusal(lastRow, features.prepared)).toBe(refused)
   })
 })

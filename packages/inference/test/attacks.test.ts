@@ -1,15 +1,18 @@
+import { Asker } from "@consilium/inference/client/asker"
 import { AskerKey } from "@consilium/inference/client/asker-key"
 import { patientEncoding } from "@consilium/inference/client/encoding"
 import { compile } from "@consilium/inference/compile/compile"
 import type { IntegerLinear } from "@consilium/inference/model/integer-model"
+import type { ModelLayer, TrainedModel } from "@consilium/inference/model/model"
 import { firstColumn, logitPlace, weightPlace } from "@consilium/inference/plan/places"
 import { answerScale, type InferencePlan, type WeightsMode } from "@consilium/inference/plan/plan"
+import { columnsOf } from "@consilium/inference/schema/fields"
 import { PatientReader } from "@consilium/inference/schema/patient"
 import { mostAnswers, spendAnswers } from "@consilium/inference/server/answer-budget"
 import { ModelServer } from "@consilium/inference/server/model-server"
 import { answerFromBytes } from "@consilium/inference/wire/answer"
 import { PreparedPlan } from "@consilium/inference/wire/prepared-plan"
-import { requestToBytes } from "@consilium/inference/wire/request"
+import { requestFromBytes, requestToBytes } from "@consilium/inference/wire/request"
 import { residuesOf } from "@consilium/lattice/ring/crt"
 import { inverseModulo, multiplyModulo } from "@consilium/lattice/ring/modular"
 import type { Evaluations } from "@consilium/lattice/ring/ring"
@@ -17,9 +20,11 @@ import type { Seed } from "@consilium/lattice/ring/seeds"
 import { encryptWithSecret, phase } from "@consilium/lattice/rlwe/encryption"
 import { RlweSecret } from "@consilium/lattice/rlwe/keys"
 import { describe, expect, it } from "vitest"
-import { HEART, HEART_LINEAR, HEART_SCALING, randomPatient, testRandom } from "./heart.js"
+import { denseNetwork, HEART, HEART_LINEAR, HEART_SCALING, randomPatient, testRandom } from "./heart.js"
 
 /* An asker that looks at more of an answer than it should. It holds its own secret key, and all that travels. */
+
+type Dense = Extract<ModelLayer, { kind: "dense" }>
 
 const NONCE = new Uint8Array(32).fill(3)
 
@@ -176,5 +181,73 @@ describe("an asker that encrypts what is no patient", () => {
     expect(() => spendAnswers(budget, 1)).toThrowError(
       expect.objectContaining({ code: "inference/budget-spent" }),
     )
+  })
+})
+
+describe("an asker of a network whose features lie in slots", () => {
+  it("reads what squares are made of from one request about points of its choice", () => {
+    const random = testRandom("points")
+    const columns = 3
+    const fields = Array.from({ length: columns }, (_, i) => ({
+      name: `f${i}`,
+      type: "number" as const,
+      unit: "",
+      range: [-1, 1] as const,
+    }))
+    const schema = { fields, columns: columnsOf(fields) }
+    const model = denseNetwork(random, [columns, 2, 1], [{ kind: "square" }], 1)
+    const options = { model: "n", version: "1", packing: "slots-by-feature", largestError: 1e-4 } as const
+    const compiled = compile(model, schema, options)
+    const asker = new Asker(compiled.plan)
+    const key = asker.newKey(NONCE, random)
+    const server = new ModelServer(compiled)
+    const at = (...ones: readonly number[]) =>
+      Object.fromEntries(fields.map(({ name }, i) => [name, ones.includes(i) ? 1 : 0]))
+    const pairs = [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ] as const
+    const points = [at(), at(0), at(1), at(2), ...pairs.map(([i, j]) => at(i, j))]
+    const question = asker.ask(points, { key, random })
+    const answer = server.answer(question.bytes, { key: server.readKey(NONCE, key.upload) })
+    const [none, ...rest] = question.open(answer).map(({ logit }) => logit) as [number, ...number[]]
+    const [first, , last] = (model as Extract<TrainedModel, { kind: "network" }>).layers as [
+      Dense,
+      unknown,
+      Dense,
+    ]
+    pairs.forEach(([i, j], p) => {
+      const read = (rest[columns + p] as number) - (rest[i] as number) - (rest[j] as number) + none
+      const product = first.weights.reduce(
+        (sum, row, o) => sum + 2 * (last.weights[0]?.[o] as number) * (row[i] as number) * (row[j] as number),
+        0,
+      )
+      expect(Math.abs(product)).toBeGreaterThan(20 * compiled.plan.errorBound)
+      expect(Math.abs(read - product)).toBeLessThanOrEqual(4 * compiled.plan.errorBound)
+    })
+  })
+
+  it("does not have the weights by dividing an answer's second half by the request's", () => {
+    const random = testRandom("divided")
+    const model = denseNetwork(random, [13, 4, 1], [{ kind: "square" }], 0.2)
+    const compiled = compile(model, HEART, { model: "n", version: "1", packing: "slots-by-feature" })
+    const asker = new Asker(compiled.plan)
+    const { prepared } = asker
+    const key = asker.newKey(NONCE, random)
+    const server = new ModelServer(compiled)
+    const question = asker.ask([randomPatient(random)], { key, random })
+    const answer = server.answer(question.bytes, { key: server.readKey(NONCE, key.upload) })
+    const ring = prepared.parameters.ringOf(1)
+    const q = ring.primes[0] as number
+    const [request] = requestFromBytes(prepared, question.bytes).ciphertexts
+    const c1 = ring.uniform(request?.seed as Seed)
+    const second = answerFromBytes(prepared, answer).parts[1] as Evaluations
+    const ratio = ring.zeroEvaluations()
+    for (let i = 0; i < ratio.length; i++)
+      ratio[i] = multiplyModulo(second[i] as number, inverseModulo(c1[i] as number, q), q)
+    // weights would be small coefficients; of uniform ones so many are within q / 4 as of fair coins show heads, six deviations
+    const inner = ring.inverse(ratio).filter((x) => Math.min(x, q - x) < q / 4).length
+    expect(Math.abs(inner - ratio.length / 2)).toBeLessThan(3 * Math.sqrt(ratio.length))
   })
 })

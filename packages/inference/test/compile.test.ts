@@ -86,14 +86,24 @@ describe("what is refused", () => {
     )
   })
   it.each([
-    ["two activations", [dense(4, 13), square, dense(4, 4), square, dense(1, 4)], "Layer 4 (square)"],
+    ["two activations in a row", [dense(4, 13), square, square, dense(1, 4)], "Layer 3 (square)"],
     ["no activation", [dense(4, 13), dense(1, 4)], "Layer 2 (dense)"],
     ["a square first", [square, dense(1, 13)], "Layer 1 (square)"],
     ["nothing behind the square", [dense(1, 13), square], "Layer 2:"],
     [
-      "a polynomial of degree three",
-      [dense(4, 13), { kind: "polynomial", coefficients: [0.5, 0.197, 0, -0.004] }, dense(1, 4)],
+      "a polynomial of degree four",
+      [dense(4, 13), { kind: "polynomial", coefficients: [0.5, 0.197, 0, 0, -0.004] }, dense(1, 4)],
       "Layer 2 (polynomial)",
+    ],
+    [
+      "a polynomial that is a line",
+      [dense(4, 13), { kind: "polynomial", coefficients: [0.5, 1, 0, 0] }, dense(1, 4)],
+      "Layer 2 (polynomial)",
+    ],
+    [
+      "nine hidden layers",
+      [...Array.from({ length: 9 }, (_, i) => [dense(1, i === 0 ? 13 : 1), square]).flat(), dense(1, 1)],
+      "Layer 17 (dense)",
     ],
   ] as const)("%s, by the layer", (_, layers, name) => {
     expect(refusal(() => compile(network(...layers), HEART, NAMED))).toContain(`inference/no-plan: ${name}`)

@@ -1,6 +1,6 @@
 import { type RandomSource, uniformUnit } from "@consilium/base/random"
 import { insecureSeededRandom } from "@consilium/base/testing"
-import type { ColumnScaling, TrainedModel } from "@consilium/inference/model/model"
+import type { ColumnScaling, ModelLayer, TrainedModel } from "@consilium/inference/model/model"
 import { columnsOf, type InputField, type InputSchema } from "@consilium/inference/schema/fields"
 import type { Patient } from "@consilium/inference/schema/patient"
 
@@ -66,6 +66,29 @@ export const squareNetwork = (
     ],
   }
 }
+
+/** A network of dense layers of these widths, with one activation between each two; weights as large as the square root of what comes in. */
+export const denseNetwork = (
+  random: RandomSource,
+  widths: readonly number[],
+  activations: readonly ModelLayer[],
+  size = 0.5,
+): TrainedModel => ({
+  kind: "network",
+  layers: widths.slice(1).flatMap((width, l): readonly ModelLayer[] => {
+    const from = widths[l] as number
+    const most = size / Math.sqrt(from)
+    const dense: ModelLayer = {
+      kind: "dense",
+      weights: Array.from({ length: width }, () =>
+        Array.from({ length: from }, () => between(random, -most, most)),
+      ),
+      biases: Array.from({ length: width }, () => between(random, -size, size)),
+    }
+    const activation = activations[l]
+    return activation === undefined ? [dense] : [dense, activation]
+  }),
+})
 
 const pick = <T>(random: RandomSource, from: readonly T[]): T =>
   from[Math.floor(uniformUnit(random) * from.length)] as T

@@ -5,9 +5,20 @@ import { planFromBytes, planToBytes, type WeightsMode } from "@consilium/inferen
 import { spendAnswers } from "@consilium/inference/server/answer-budget"
 import { checkOwner, EMPTY_REGISTER, registerKey } from "@consilium/inference/server/key-register"
 import { ModelServer } from "@consilium/inference/server/model-server"
+import { stageSwitches } from "@consilium/inference/wire/evaluation-key"
+import { nttPrimes } from "@consilium/lattice/ring/primes"
+import { groupCount } from "@consilium/lattice/rlwe/switching-key"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { HEART, HEART_LINEAR, HEART_SCALING, randomPatient, squareNetwork, testRandom } from "./heart.js"
+import {
+  denseNetwork,
+  HEART,
+  HEART_LINEAR,
+  HEART_SCALING,
+  randomPatient,
+  squareNetwork,
+  testRandom,
+} from "./heart.js"
 
 const NONCE = new Uint8Array(32).fill(9)
 const HEAD_BYTES = 40
@@ -23,12 +34,23 @@ const codeOf = (work: () => unknown): string => {
   return "none"
 }
 
-const partiesOf = (weights: WeightsMode, version = "1") => {
-  const random = testRandom(`hostile ${weights}`)
-  const compiled = compile(HEART_LINEAR, HEART, { model: "heart", version, scaling: HEART_SCALING, weights })
+type Kind = WeightsMode | "features"
+
+const FEATURES = denseNetwork(testRandom("hostile network"), [13, 3, 1], [{ kind: "square" }], 0.2)
+
+const compiledOf = (kind: Kind, version: string) => {
+  const options = { model: "heart", version, scaling: HEART_SCALING }
+  return kind === "features"
+    ? compile(FEATURES, HEART, { ...options, packing: "slots-by-feature" })
+    : compile(HEART_LINEAR, HEART, { ...options, weights: kind })
+}
+
+const partiesOf = (kind: Kind, version = "1") => {
+  const random = testRandom(`hostile ${kind}`)
+  const compiled = compiledOf(kind, version)
   const asker = new Asker(compiled.plan)
   const server = new ModelServer(compiled)
-  const key = weights === "kept" ? asker.newKey(NONCE, random) : undefined
+  const key = asker.prepared.takesKey ? asker.newKey(NONCE, random) : undefined
   const given = key === undefined ? {} : { key: server.readKey(NONCE, key.upload) }
   const question = asker.ask([randomPatient(random)], key === undefined ? { random } : { key, random })
   return { compiled, asker, server, key, given, question, random }
@@ -41,7 +63,7 @@ const changed = (bytes: Uint8Array, at: number, ...values: readonly number[]): U
   return out
 }
 
-describe.each(["shared", "kept"] as const)("a server, weights %s, refuses", (weights) => {
+describe.each(["shared", "kept", "features"] as const)("a server, %s, refuses", (weights) => {
   const { server, given, question } = partiesOf(weights)
   const refused = (bytes: Uint8Array) => codeOf(() => server.answer(bytes, given))
   const { bytes } = question
@@ -72,10 +94,10 @@ describe.each(["shared", "kept"] as const)("a server, weights %s, refuses", (wei
     }
   })
   it("a number that is no residue, in any limb", () => {
-    const start = HEAD_BYTES + (weights === "kept" ? 32 : 0)
+    const start = HEAD_BYTES + (weights === "shared" ? 0 : 32)
     const { degree, primes } = server.prepared.plan
-    primes.forEach((_, limb) => {
-      const at = start + limb * ((26 * degree) / 8)
+    primes.forEach((q, limb) => {
+      const at = start + limb * (((32 - Math.clz32(q)) * degree) / 8)
       expect(refused(changed(bytes, at, 255, 255, 255, 255))).toBe("lattice/malformed")
     })
   })
@@ -88,7 +110,7 @@ describe.each(["shared", "kept"] as const)("a server, weights %s, refuses", (wei
         expect(code === "none" || /^(inference|lattice)\//.test(code)).toBe(true)
         expect(codeOf(() => server.answer(noise, given))).toBe("inference/malformed")
       }),
-      { numRuns: 60, seed: 3 },
+      { numRuns: weights === "features" ? 15 : 60, seed: 3 },
     )
   })
   it("changes nothing: an honest request is answered after all that", () => {
@@ -96,8 +118,8 @@ describe.each(["shared", "kept"] as const)("a server, weights %s, refuses", (wei
   })
 })
 
-describe("keys of askers", () => {
-  const { asker, server, key, given, question, random } = partiesOf("kept")
+describe.each(["kept", "features"] as const)("keys of askers, %s,", (kind) => {
+  const { asker, server, key, given, question, random } = partiesOf(kind)
   const upload = (key as NonNullable<typeof key>).upload
 
   it("are needed, and must be the ones that requests name", () => {
@@ -111,10 +133,16 @@ describe("keys of askers", () => {
     expect(codeOf(() => server.readKey(new Uint8Array(32), upload))).toBe("inference/key-replayed")
     expect(codeOf(() => server.readKey(NONCE, upload.subarray(1)))).toBe("inference/malformed")
     expect(codeOf(() => server.readKey(NONCE, question.bytes))).toBe("inference/malformed")
-    expect(codeOf(() => partiesOf("kept", "2").server.readKey(NONCE, upload))).toBe("inference/other-plan")
+    expect(codeOf(() => partiesOf(kind, "2").server.readKey(NONCE, upload))).toBe("inference/other-plan")
     const beyond = changed(upload, HEAD_BYTES + 32, 255, 255, 255, 255)
     expect(codeOf(() => server.readKey(NONCE, beyond))).toBe("lattice/malformed")
     expect(codeOf(() => server.readKey(NONCE.subarray(1), upload))).not.toBe("none")
+    const long = new Uint8Array(upload.length + 2 ** 22)
+    long.set(upload)
+    expect(codeOf(() => server.readKey(NONCE, long))).toBe("inference/malformed")
+    const two = upload.slice()
+    new DataView(two.buffer).setUint32(4, 2)
+    expect(codeOf(() => server.readKey(NONCE, two))).toBe("inference/malformed")
   })
   it("are registered once, for one asker", () => {
     const own = given.key as NonNullable<typeof given.key>
@@ -128,6 +156,46 @@ describe("keys of askers", () => {
     const other = server.readKey(NONCE, asker.newKey(NONCE, random).upload)
     expect(codeOf(() => registerKey(register, "ward 3", NONCE, other))).toBe("inference/key-replayed")
     expect(EMPTY_REGISTER).toEqual({ owners: {}, usedNonces: [] })
+  })
+})
+
+describe("keys for evaluating", () => {
+  const { asker, server, key, random } = partiesOf("features")
+  const upload = (key as NonNullable<typeof key>).upload
+
+  it("are as long as the plan says, and hold residues only, in every row", () => {
+    const { keyBytes, program } = server.prepared
+    expect(upload).toHaveLength(keyBytes)
+    const rows = (program as NonNullable<typeof program>).stages.flatMap((stage) => {
+      const { keyRing } = stage.parameters
+      const count = stageSwitches(stage).length * groupCount(stage.parameters)
+      return Array.from({ length: count }, () => keyRing.packedLength)
+    })
+    let at = HEAD_BYTES + 32
+    for (const length of rows) {
+      expect(codeOf(() => server.readKey(NONCE, changed(upload, at, 255, 255, 255, 255)))).toBe(
+        "lattice/malformed",
+      )
+      at += length
+    }
+    expect(at).toBe(keyBytes)
+  })
+  it("that are made up give answers that are not taken for logits", () => {
+    const wrong = upload.slice()
+    // zeros are residues, and no keys
+    wrong.fill(0, HEAD_BYTES + 32)
+    const taken = server.readKey(NONCE, wrong)
+    const patients = Array.from({ length: server.prepared.plan.patients }, () => randomPatient(random))
+    const full = asker.ask(patients, { key: key as NonNullable<typeof key>, random })
+    const named = changed(full.bytes, HEAD_BYTES, ...taken.id)
+    // one patient's noise may pass for a logit, that of all does not
+    expect(codeOf(() => full.open(server.answer(named, { key: taken })))).toBe("inference/bad-answer")
+  })
+  it("are refused by a plan that takes none", () => {
+    const shared = partiesOf("shared")
+    expect(shared.server.prepared.keyBytes).toBe(0)
+    expect(codeOf(() => shared.server.readKey(NONCE, upload))).toBe("inference/malformed")
+    expect(codeOf(() => shared.asker.newKey(NONCE, random))).toBe("inference/malformed")
   })
 })
 
@@ -188,6 +256,46 @@ describe("an asker refuses", () => {
   })
 })
 
+describe("an asker refuses a program of layers", () => {
+  const { compiled } = partiesOf("features")
+  const { plan } = compiled
+  const program = plan.program as NonNullable<typeof plan.program>
+  const [layer] = program.layers as [(typeof program.layers)[number]]
+
+  it.each([
+    ["none", { program: null }],
+    ["where there is another packing", { packing: "slots-by-patient" as const }],
+    ["without special primes", { program: { ...program, specialPrimes: [] } }],
+    ["without layers", { program: { ...program, layers: [] } }],
+    ["of no units", { program: { ...program, layers: [{ ...layer, width: 0 }] } }],
+    ["of too many units", { program: { ...program, layers: [{ ...layer, width: 5000 }] } }],
+    [
+      "that gives up no prime",
+      { program: { ...program, layers: [{ ...layer, primes: plan.primes.length }] } },
+    ],
+    [
+      "with another scale than its answers",
+      { program: { ...program, layers: [{ ...layer, scaleBits: 9 }] } },
+    ],
+    ["with weights that are kept", { weights: "kept" as const, floodBits: 4 }],
+    ["with more patients than fit", { patients: plan.patients + 1 }],
+  ])("%s", (_, change) => {
+    expect(codeOf(() => new Asker({ ...plan, ...change }))).toBe("inference/malformed")
+  })
+  it("with more primes than are secure", () => {
+    const specialPrimes = nttPrimes(plan.degree, 30, 16).slice(6)
+    expect(codeOf(() => new Asker({ ...plan, program: { ...program, specialPrimes } }))).toMatch(/^lattice\//)
+  })
+  it("cut short, or with an activation of another degree", () => {
+    const bytes = planToBytes(plan)
+    expect(planFromBytes(bytes)).toEqual(plan)
+    for (let length = bytes.length - 40; length < bytes.length; length++)
+      expect(codeOf(() => planFromBytes(bytes.subarray(0, length)))).toBe("inference/malformed")
+    // the end, the primes and the scale follow the degree
+    expect(codeOf(() => planFromBytes(changed(bytes, bytes.length - 4, 4)))).toBe("inference/malformed")
+  })
+})
+
 describe("a plan and a model in whole numbers that do not belong together", () => {
   it("are refused", () => {
     const { compiled } = partiesOf("shared")
@@ -195,6 +303,15 @@ describe("a plan and a model in whole numbers that do not belong together", () =
     expect(codeOf(() => new ModelServer({ ...compiled, integers: network.integers }))).toBe(
       "inference/bad-model",
     )
+    const features = partiesOf("features").compiled
+    const slots = features.integers as Extract<typeof features.integers, { kind: "slots" }>
+    const refused = (integers: typeof slots) => codeOf(() => new ModelServer({ ...features, integers }))
+    expect(refused({ ...slots, layers: [] })).toBe("inference/bad-model")
+    expect(refused({ ...slots, imaginary: [] })).toBe("inference/bad-model")
+    expect(refused({ ...slots, layers: slots.layers.map((own) => ({ ...own, slopes: own.biases })) })).toBe(
+      "inference/bad-model",
+    )
+    expect(codeOf(() => new ModelServer({ ...compiled, integers: slots }))).toBe("inference/bad-model")
     const short = { kind: "linear" as const, weights: new Int32Array(12), bias: 0n }
     expect(codeOf(() => new ModelServer({ ...compiled, integers: short }))).toBe("inference/bad-model")
   })

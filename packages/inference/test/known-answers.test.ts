@@ -4,6 +4,17 @@ import { exchanges } from "./exchanges.js"
 it("the bytes of an exchange follow from model, patients and randomness; a change is a change of the protocol", () => {
   expect(exchanges()).toMatchInlineSnapshot(`
     {
+      "features": {
+        "answer": "eabb771e2374ea44",
+        "key": "f01a4ce6838dac91",
+        "plan": "7bab00a87a10a66a",
+        "request": "b28ad6114c612951",
+        "rounded": [
+          0.339,
+          0.338,
+          0.337,
+        ],
+      },
       "linearKept": {
         "answer": "96fb7400082006ff",
         "key": "737eb8f3fb6db5a1",

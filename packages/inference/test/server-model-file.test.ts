@@ -5,13 +5,23 @@ import { serverModelFromBytes, serverModelToBytes } from "@consilium/inference/f
 import { planHash } from "@consilium/inference/plan/plan"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { HEART, HEART_LINEAR, HEART_SCALING, squareNetwork, testRandom } from "./heart.js"
+import { denseNetwork, HEART, HEART_LINEAR, HEART_SCALING, squareNetwork, testRandom } from "./heart.js"
 
 const NAMED = { model: "heart", version: "1", scaling: HEART_SCALING }
 const COMPILED = {
   linear: compile(HEART_LINEAR, HEART, NAMED),
   kept: compile(HEART_LINEAR, HEART, { ...NAMED, weights: "kept" }),
   network: compile(squareNetwork(testRandom("network"), 13, 16, 0.03), HEART, NAMED),
+  features: compile(
+    denseNetwork(
+      testRandom("features"),
+      [13, 4, 1],
+      [{ kind: "polynomial", coefficients: [0, 1, 0, -0.1] }],
+      0.2,
+    ),
+    HEART,
+    NAMED,
+  ),
 }
 const { plan } = COMPILED.linear
 

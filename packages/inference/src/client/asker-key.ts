@@ -6,14 +6,15 @@ import { type RandomSource, systemRandom } from "@consilium/base/random"
 import type { Coefficients } from "@consilium/lattice/ring/ring"
 import { freshError, RlweSecret } from "@consilium/lattice/rlwe/keys"
 import {
-  askingKeyFromBytes,
   askingKeyId,
   askingKeyNonce,
   askingKeySeed,
-  askingKeyToBytes,
+  maskingKeyFromBytes,
+  maskingKeyToBytes,
 } from "../wire/asking-key.js"
 import { DIGEST_BYTES, malformed } from "../wire/head.js"
 import type { PreparedPlan } from "../wire/prepared-plan.js"
+import { evaluationKeys, madeWith } from "./evaluation-keys.js"
 
 const FORMAT = 1
 const MOST_DEGREE = 2 ** 16
@@ -35,7 +36,45 @@ const read = (file: Uint8Array) => {
   }
 }
 
-/** A key that an asker uses for many requests, for plans that keep their weights. */
+/**
+ * The public half of a key for plans that keep their weights.
+ * Math:   b = -a s + e, a = uniform(seed of plan and nonce)
+ * Timing: depends on neither secret nor error
+ */
+const maskingKey = (
+  prepared: PreparedPlan,
+  nonce: Uint8Array,
+  secret: RlweSecret,
+  random: RandomSource,
+): Uint8Array => {
+  const { ring, errorPairs } = prepared.parameters
+  const a = ring.uniform(askingKeySeed(prepared, nonce))
+  const b = freshError(ring, errorPairs, random)
+  const mask = ring.multiply(a, secret.values())
+  ring.subtract(b, mask, b)
+  mask.fill(0)
+  ring.erase()
+  return maskingKeyToBytes(prepared, nonce, b)
+}
+
+/** Whether the public half is that of a secret. */
+const belongsTo = (
+  prepared: PreparedPlan,
+  nonce: Uint8Array,
+  upload: Uint8Array,
+  secret: RlweSecret,
+): boolean => {
+  if (prepared.program !== null) return madeWith(prepared, nonce, upload, secret)
+  const { ring, errorPairs } = prepared.parameters
+  const { a, b } = maskingKeyFromBytes(prepared, nonce, upload)
+  const error: Coefficients = ring.inverse(ring.multiplyAdd(a, secret.values(), b))
+  const belongs = ring.toBigInts(error).every((e) => -errorPairs <= e && e <= errorPairs)
+  error.fill(0)
+  ring.erase()
+  return belongs
+}
+
+/** A key that an asker uses for many requests, for plans that need an upload. */
 export class AskerKey {
   readonly secret: RlweSecret
   /** What is uploaded, once. */
@@ -51,20 +90,13 @@ export class AskerKey {
 
   /**
    * A fresh key for a nonce of the server.
-   * Math:   b = -a s + e, a = uniform(seed of plan and nonce)
    * Timing: depends on neither secret nor error
    */
   static generate(prepared: PreparedPlan, nonce: Uint8Array, random: RandomSource = systemRandom): AskerKey {
-    const { parameters } = prepared
-    const { ring } = parameters
-    const a = ring.uniform(askingKeySeed(prepared, nonce))
-    const secret = RlweSecret.generate(parameters, random)
-    const b = freshError(ring, parameters.errorPairs, random)
-    const mask = ring.multiply(a, secret.values())
-    ring.subtract(b, mask, b)
-    mask.fill(0)
-    ring.erase()
-    return new AskerKey(secret, askingKeyToBytes(prepared, nonce, b))
+    if (!prepared.takesKey) malformed("This plan takes no uploaded key.")
+    const secret = RlweSecret.generate(prepared.parameters, random)
+    const make = prepared.program === null ? maskingKey : evaluationKeys
+    return new AskerKey(secret, make(prepared, nonce, secret, random))
   }
 
   /**
@@ -82,24 +114,20 @@ export class AskerKey {
         { remedy: "Make a key for this plan, or ask the model that the key was made for." },
       )
     const { parameters } = prepared
-    const { a, b } = askingKeyFromBytes(prepared, askingKeyNonce(upload), upload)
+    const nonce = askingKeyNonce(upload)
     if (ternary.length !== parameters.degree || ternary.some((digit) => digit > 2))
       malformed(`An asker's key does not hold ${parameters.degree} coefficients of a secret.`)
     const small = Int32Array.from(ternary, (digit) => digit - 1)
     const secret = RlweSecret.from(parameters, small)
     ternary.fill(0)
     small.fill(0)
-    const { ring } = parameters
-    const error: Coefficients = ring.inverse(ring.multiplyAdd(a, secret.values(), b))
-    const belongs = ring
-      .toBigInts(error)
-      .every((e) => -parameters.errorPairs <= e && e <= parameters.errorPairs)
-    error.fill(0)
-    ring.erase()
-    if (!belongs) {
-      secret.erase()
-      malformed("An asker's key holds a secret and an upload that do not belong together.")
+    let belongs = false
+    try {
+      belongs = belongsTo(prepared, nonce, upload, secret)
+    } finally {
+      if (!belongs) secret.erase()
     }
+    if (!belongs) malformed("An asker's key holds a secret and an upload that do not belong together.")
     return new AskerKey(secret, upload)
   }
 

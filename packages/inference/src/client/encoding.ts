@@ -2,6 +2,8 @@ import { CkksEncoder } from "@consilium/lattice/ckks/encoder"
 import { residuesOf } from "@consilium/lattice/ring/crt"
 import type { Evaluations } from "@consilium/lattice/ring/ring"
 import { MixedRadix } from "@consilium/lattice/rlwe/mixed-radix"
+import { featureSlot } from "../plan/feature-layout.js"
+import type { PreparedProgram } from "../plan/feature-stages.js"
 import { firstColumn, logitPlace } from "../plan/places.js"
 import { answerScale, MOST_ROUNDED_BITS } from "../plan/plan.js"
 import type { PreparedPlan } from "../wire/prepared-plan.js"
@@ -51,6 +53,18 @@ const coefficientEncoding = (prepared: PreparedPlan): PatientEncoding => {
   }
 }
 
+/** What reads the first slots of a decrypted answer. */
+const firstSlots = (encoder: CkksEncoder, { plan, parameters }: PreparedPlan): PatientEncoding["decode"] => {
+  const [level, scale] = [plan.answerPrimes - 1, answerScale(plan)]
+  return (values, patients) => {
+    const { real, imaginary } = encoder.plainToSlots({ parameters, values, level, scale })
+    const logits = real.slice(0, patients)
+    real.fill(0)
+    imaginary.fill(0)
+    return logits
+  }
+}
+
 /** One ciphertext for each column, patients in slots. */
 const slotEncoding = (prepared: PreparedPlan): PatientEncoding => {
   const { plan, parameters } = prepared
@@ -64,16 +78,34 @@ const slotEncoding = (prepared: PreparedPlan): PatientEncoding => {
         values.fill(0)
         return message
       }),
-    decode(phase, patients) {
-      const plain = { parameters, values: phase, level: plan.answerPrimes - 1, scale: answerScale(plan) }
-      const { real, imaginary } = encoder.plainToSlots(plain)
-      const logits = real.slice(0, patients)
-      real.fill(0)
-      imaginary.fill(0)
-      return logits
-    },
+    decode: firstSlots(encoder, prepared),
   }
 }
 
-export const patientEncoding = (prepared: PreparedPlan): PatientEncoding =>
-  prepared.plan.packing === "lr-coefficients" ? coefficientEncoding(prepared) : slotEncoding(prepared)
+/** Columns in slots, each beside every unit of the first layer. */
+const featureEncoding = (prepared: PreparedPlan, { layout }: PreparedProgram): PatientEncoding => {
+  const { plan, parameters } = prepared
+  const encoder = new CkksEncoder(parameters)
+  const shape = { level: plan.primes.length - 1, scale: 2 ** plan.inputBits }
+  const units = layout.widths[0] as number
+  return {
+    encode: (patients) =>
+      Array.from({ length: layout.ciphertexts }, (_, c) => {
+        const values = new Float64Array(encoder.slots)
+        patients.forEach((columns, p) => {
+          for (let place = 0; place < layout.places; place++)
+            values[featureSlot(layout, place, p)] =
+              columns[c * layout.columnsEach + Math.floor(place / units)] ?? 0
+        })
+        const { values: message } = encoder.slotsToPlain(values, [], shape)
+        values.fill(0)
+        return message
+      }),
+    decode: firstSlots(encoder, prepared),
+  }
+}
+
+export const patientEncoding = (prepared: PreparedPlan): PatientEncoding => {
+  if (prepared.program !== null) return featureEncoding(prepared, prepared.program)
+  return prepared.plan.packing === "lr-coefficients" ? coefficientEncoding(prepared) : slotEncoding(prepared)
+}

@@ -1,13 +1,22 @@
-import { ConsiliumError } from "@consilium/base/errors"
+import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
 import type { Calibration } from "../calibration/calibration.js"
 import type { IntegerModel } from "../model/integer-model.js"
 import { type ColumnScaling, checkModel, type TrainedModel } from "../model/model.js"
-import { checkPlan, type InferencePlan, patientsPerCiphertext, type WeightsMode } from "../plan/plan.js"
+import type { FeatureLayer } from "../plan/feature-program.js"
+import {
+  checkPlan,
+  type InferencePlan,
+  type Packing,
+  patientsAtMost,
+  type WeightsMode,
+} from "../plan/plan.js"
 import { checkSchema, type InputSchema } from "../schema/fields.js"
-import { checkScaling, foldIntoUnits, powerOfTwoAbove } from "./fold.js"
+import { type Chain, chainOf } from "./chain.js"
+import { chooseFeatures } from "./features.js"
+import { checkScaling, foldIntoUnits, powerOfTwoAbove, type UnitAffine } from "./fold.js"
 import { chooseLinear } from "./linear.js"
 import { type LayerProof, noPlan } from "./refusal.js"
-import { chooseSquares, signedSquares } from "./squares.js"
+import { chooseSquares, type SignedSquares, signedSquares } from "./squares.js"
 
 export interface CompileOptions {
   /** Names for people and logs. */
@@ -20,6 +29,8 @@ export interface CompileOptions {
   /** The largest error of a logit: 1e-3 for linear models and 1e-2 for networks unless said otherwise. */
   readonly largestError?: number
   readonly calibration?: Calibration | null
+  /** How patients lie in ciphertexts; the first that holds the model unless said otherwise. */
+  readonly packing?: Packing
 }
 
 export interface CompiledModel {
@@ -29,6 +40,65 @@ export interface CompiledModel {
   readonly integers: IntegerModel
   /** Why nothing overflows; it tells of the weights. */
   readonly proof: readonly LayerProof[]
+}
+
+/** What is chosen for a model, whatever its packing. */
+type Choice = Pick<
+  InferencePlan,
+  | "packing"
+  | "degree"
+  | "primes"
+  | "inputBits"
+  | "answerBits"
+  | "answerPrimes"
+  | "floodBits"
+  | "program"
+  | "logitBound"
+> &
+  Pick<CompiledModel, "integers" | "proof"> & { readonly error: number }
+
+const linearChoice = (model: UnitAffine, weights: WeightsMode, wanted: number): Choice => {
+  const { parameters, weightBits, ...choice } = chooseLinear(model, weights, wanted)
+  const { degree, primes } = parameters
+  const answerBits = choice.inputBits + weightBits
+  return { ...choice, packing: "lr-coefficients", degree, primes, answerBits, program: null }
+}
+
+const squaresChoice = (squares: SignedSquares, columns: number, wanted: number): Choice => {
+  const { parameters, weightBits, ...choice } = chooseSquares(squares, columns, wanted)
+  const { degree, primes } = parameters
+  return {
+    ...choice,
+    packing: "slots-by-patient",
+    degree,
+    primes,
+    answerBits: 2 * (choice.inputBits + weightBits),
+    answerPrimes: primes.length,
+    floodBits: null,
+    program: null,
+  }
+}
+
+const featuresChoice = (chain: Chain, wanted: number): Choice => {
+  const choice = chooseFeatures(chain, wanted)
+  const last = choice.program.layers.at(-1) as FeatureLayer
+  return {
+    ...choice,
+    packing: "slots-by-feature",
+    answerBits: last.degree * last.scaleBits,
+    answerPrimes: last.primes,
+    floodBits: null,
+  }
+}
+
+/** The first choice, or the second where no plan holds the first. */
+const unlessRefused = (first: () => Choice, second: () => Choice): Choice => {
+  try {
+    return first()
+  } catch (error) {
+    if (isConsiliumError(error) && error.code === "inference/no-plan") return second()
+    throw error
+  }
 }
 
 /**
@@ -48,46 +118,36 @@ export const compile = (model: TrainedModel, schema: InputSchema, options: Compi
       "inference/bad-model",
       `The largest error of a logit is in (0, 1), not ${wanted}.`,
     )
-  const named = { model: options.model, version: options.version, schema, weights, calibration }
-  const finish = (
-    choice: Pick<
-      ReturnType<typeof chooseLinear>,
-      "parameters" | "inputBits" | "answerPrimes" | "floodBits" | "error" | "logitBound" | "proof"
-    > & { readonly integers: IntegerModel },
-    packing: InferencePlan["packing"],
-    answerBits: number,
-  ): CompiledModel => {
-    const { parameters, inputBits, answerPrimes, floodBits, error, logitBound } = choice
-    const { degree, primes } = parameters
+  const { packing = null } = options
+  const fold = (row: readonly number[], bias: number) => foldIntoUnits(schema, scaling, row, bias)
+  const finish = (choice: Choice): CompiledModel => {
+    const { integers, proof, error, logitBound, ...rest } = choice
+    const shape = { model: options.model, version: options.version, schema, weights, calibration, ...rest }
     const plan: InferencePlan = {
-      ...named,
-      packing,
-      degree,
-      primes,
-      inputBits,
-      answerBits,
-      answerPrimes,
-      floodBits,
-      patients: patientsPerCiphertext(packing, degree, columns),
+      ...shape,
+      patients: patientsAtMost(shape),
       logitBound: weights === "kept" ? powerOfTwoAbove(logitBound) : logitBound,
       errorBound: weights === "kept" ? Math.min(wanted, powerOfTwoAbove(error)) : error,
     }
     checkPlan(plan)
-    return { plan, integers: choice.integers, proof: choice.proof }
+    return { plan, integers, proof }
   }
   if (model.kind === "linear") {
-    const choice = chooseLinear(foldIntoUnits(schema, scaling, model.weights, model.bias), weights, wanted)
-    return finish(choice, "lr-coefficients", choice.inputBits + choice.weightBits)
+    if (packing !== null && packing !== "lr-coefficients")
+      return noPlan(`Layer 1 (linear): linear models are evaluated as lr-coefficients, not as ${packing}.`)
+    return finish(linearChoice(fold(model.weights, model.bias), weights, wanted))
   }
+  if (packing === "lr-coefficients")
+    return noPlan("Layer 2: lr-coefficients holds linear models, not networks.")
   if (weights === "kept")
     return noPlan(
       "Layer 2: a network's weights cannot be kept, only a linear model's; share them or train a linear model.",
     )
-  const squares = signedSquares(model.layers, (row, bias) => foldIntoUnits(schema, scaling, row, bias))
-  const choice = chooseSquares(squares, columns, wanted)
+  if (packing === "slots-by-patient")
+    return finish(squaresChoice(signedSquares(model.layers, fold), columns, wanted))
+  const features = () => featuresChoice(chainOf(model.layers, fold), wanted)
+  if (packing === "slots-by-feature") return finish(features())
   return finish(
-    { ...choice, answerPrimes: choice.parameters.primes.length, floodBits: null },
-    "slots-by-patient",
-    2 * (choice.inputBits + choice.weightBits),
+    unlessRefused(() => squaresChoice(signedSquares(model.layers, fold), columns, wanted), features),
   )
 }

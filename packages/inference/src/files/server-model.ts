@@ -5,6 +5,8 @@ import {
   type Codec,
   decode,
   encode,
+  f64,
+  f64Array,
   fixedBytes,
   i32Array,
   list,
@@ -15,6 +17,8 @@ import {
 } from "@consilium/base/encoding"
 import { ConsiliumError } from "@consilium/base/errors"
 import type { IntegerModel, IntegerUnit } from "../model/integer-model.js"
+import { MOST_WIDTH } from "../plan/feature-layout.js"
+import { MOST_HIDDEN_LAYERS } from "../plan/feature-program.js"
 import { type InferencePlan, planHash } from "../plan/plan.js"
 import { MOST_FIELDS } from "../schema/fields.js"
 import { DIGEST_BYTES } from "../wire/head.js"
@@ -49,6 +53,11 @@ const wholeNumber: Codec<bigint> = {
   },
 }
 const affine = { weights: i32Array(MOST_FIELDS), bias: wholeNumber }
+const slotLayer = record({
+  weights: list(f64Array(MOST_WIDTH), MOST_WIDTH),
+  biases: f64Array(MOST_WIDTH),
+  slopes: f64Array(MOST_WIDTH),
+})
 const stored = record({
   format: u8,
   plan: fixedBytes(DIGEST_BYTES),
@@ -57,6 +66,11 @@ const stored = record({
     squares: record({
       units: list(record({ ...affine, sign: oneOf("added", "taken") }), MOST_UNITS),
       bias: wholeNumber,
+    }),
+    slots: record({
+      layers: list(slotLayer, MOST_HIDDEN_LAYERS),
+      imaginary: list(bool, MOST_WIDTH),
+      bias: f64,
     }),
   }),
 })
@@ -72,15 +86,20 @@ export interface ServerModel {
  * @throws {ConsiliumError} "encoding/too-large" on a model that no plan of this format has; as `planToBytes`
  */
 export const serverModelToBytes = ({ plan, integers }: ServerModel): Uint8Array => {
-  const { bias } = integers
   const head = { format: FORMAT, plan: planHash(plan) }
-  if (integers.kind === "linear")
-    return encode(stored, { ...head, model: { type: "linear", weights: integers.weights, bias } })
+  if (integers.kind === "linear") {
+    const { weights, bias } = integers
+    return encode(stored, { ...head, model: { type: "linear", weights, bias } })
+  }
+  if (integers.kind === "slots") {
+    const { layers, imaginary, bias } = integers
+    return encode(stored, { ...head, model: { type: "slots", layers, imaginary, bias } })
+  }
   const units = integers.units.map(({ sign, ...unit }) => ({
     ...unit,
     sign: sign === 1 ? ("added" as const) : ("taken" as const),
   }))
-  return encode(stored, { ...head, model: { type: "squares", units, bias } })
+  return encode(stored, { ...head, model: { type: "squares", units, bias: integers.bias } })
 }
 
 const read = (file: Uint8Array) => {
@@ -115,6 +134,10 @@ export const serverModelFromBytes = (file: Uint8Array, plan: InferencePlan): Int
       { remedy: "Keep the files of one compilation together, or compile the model again." },
     )
   if (model.type === "linear") return { kind: "linear", weights: model.weights, bias: model.bias }
+  if (model.type === "slots") {
+    const { layers, imaginary, bias } = model
+    return { kind: "slots", layers, imaginary, bias }
+  }
   const units = model.units.map(
     ({ sign, ...unit }): IntegerUnit => ({ ...unit, sign: sign === "added" ? 1 : -1 }),
   )

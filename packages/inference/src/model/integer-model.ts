@@ -19,5 +19,23 @@ export interface IntegerSquares {
   readonly bias: bigint
 }
 
+/** A dense layer whose numbers become whole ones where they are encoded into slots, and its activation. */
+export interface SlotLayer {
+  /** weights[o][i]: from input i to unit o. */
+  readonly weights: readonly Float64Array[]
+  readonly biases: Float64Array
+  /** p of the activation y^3 + p y, one a unit; none where the activation is a square. */
+  readonly slopes: Float64Array
+}
+
+/** A network whose logit is the sum of its last activations and a bias. */
+export interface SlotNetwork {
+  readonly kind: "slots"
+  readonly layers: readonly SlotLayer[]
+  /** Units of the last layer that are taken as imaginary numbers, so that their squares are subtracted. */
+  readonly imaginary: readonly boolean[]
+  readonly bias: number
+}
+
 /** What a server computes: the operator's secret unless the model is released. */
-export type IntegerModel = IntegerLinear | IntegerSquares
+export type IntegerModel = IntegerLinear | IntegerSquares | SlotNetwork

@@ -24,9 +24,16 @@ import {
   MOST_CATEGORIES,
   MOST_FIELDS,
 } from "../schema/fields.js"
+import {
+  checkFeatureProgram,
+  type FeatureLayer,
+  type FeatureProgram,
+  featureProgramCodec,
+  programLayout,
+} from "./feature-program.js"
 
 /** How patients lie in ciphertexts. */
-export type Packing = "lr-coefficients" | "slots-by-patient"
+export type Packing = "lr-coefficients" | "slots-by-patient" | "slots-by-feature"
 
 /** Whether an answer tells the model's weights to the asker. */
 export type WeightsMode = "shared" | "kept"
@@ -60,6 +67,8 @@ export interface InferencePlan {
   /** No decrypted logit over the declared ranges is further from the model's, but for a chance of 2^-38 a request. */
   readonly errorBound: number
   readonly calibration: Calibration | null
+  /** The layers, where features lie in slots; null for all other packings. */
+  readonly program: FeatureProgram | null
 }
 
 /** Inputs among coefficients are rounded to so many bits at most, and multiplied by a power of two beyond: they fit 32-bit integers. */
@@ -91,14 +100,14 @@ const fieldCodec: Codec<InputField> = {
   },
 }
 
-const planCodec: Codec<InferencePlan> = record({
+const planWords = record({
   model: name,
   version: name,
   schema: record({
     fields: list(fieldCodec, MOST_FIELDS),
     columns: list(record({ field: name, equals: nullable(name) }), MOST_FIELDS),
   }),
-  packing: oneOf("lr-coefficients", "slots-by-patient"),
+  packing: oneOf("lr-coefficients", "slots-by-patient", "slots-by-feature"),
   weights: oneOf("shared", "kept"),
   degree: u32,
   primes: list(u32, MOST_PRIMES),
@@ -111,6 +120,18 @@ const planCodec: Codec<InferencePlan> = record({
   errorBound: f64,
   calibration: nullable(calibrationCodec),
 })
+/** A program follows where features lie in slots, and nothing elsewhere. */
+const planCodec: Codec<InferencePlan> = {
+  write(writer, { program, ...plan }) {
+    planWords.write(writer, plan)
+    if (program !== null) featureProgramCodec.write(writer, program)
+  },
+  read(reader) {
+    const plan = planWords.read(reader)
+    const program = plan.packing === "slots-by-feature" ? featureProgramCodec.read(reader) : null
+    return { ...plan, program }
+  },
+}
 const versioned = record({ format: u8, plan: planCodec, end: bool })
 const FORMAT = 1
 
@@ -118,23 +139,49 @@ const malformed = (message: string): never => {
   throw new ConsiliumError("inference/malformed", message)
 }
 
-/** How many patients one ciphertext holds. */
-export const patientsPerCiphertext = (packing: Packing, degree: number, columns: number): number =>
-  packing === "lr-coefficients" ? Math.floor(degree / columns) : degree / 2
+type PlanShape = Pick<InferencePlan, "packing" | "degree" | "primes" | "schema" | "program">
+
+/** The most patients that one request holds. */
+export const patientsAtMost = ({ packing, degree, primes, schema, program }: PlanShape): number => {
+  const columns = schema.columns.length
+  if (program !== null) return programLayout(program, { degree, primes, columns }).stride
+  return packing === "lr-coefficients" ? Math.floor(degree / columns) : degree / 2
+}
 
 /** How many ciphertexts a request holds. */
-export const ciphertextsOf = ({ packing, schema }: InferencePlan): number =>
-  packing === "lr-coefficients" ? 1 : schema.columns.length
+export const ciphertextsOf = ({ packing, degree, primes, schema, program }: PlanShape): number => {
+  const columns = schema.columns.length
+  if (program !== null) return programLayout(program, { degree, primes, columns }).ciphertexts
+  return packing === "lr-coefficients" ? 1 : columns
+}
 
 /** How many polynomials an answer holds. */
-export const answerParts = ({ packing }: InferencePlan): number => (packing === "lr-coefficients" ? 2 : 3)
+export const answerParts = ({ packing }: InferencePlan): number => (packing === "slots-by-patient" ? 3 : 2)
 
 /**
  * The ring of a plan.
  * @throws {ConsiliumError} "lattice/insecure" if the primes are too many for the degree
  */
-export const parametersOf = ({ degree, primes }: InferencePlan): RlweParameters =>
-  RlweParameters.of({ degree, primes })
+export const parametersOf = ({ degree, primes, program }: InferencePlan): RlweParameters =>
+  program === null
+    ? RlweParameters.of({ degree, primes })
+    : RlweParameters.of({
+        degree,
+        primes: [...primes, ...program.specialPrimes],
+        special: program.specialPrimes.length,
+      })
+
+/** Refuses a program that is missing, not wanted, or not the plan's. */
+const checkProgram = (plan: InferencePlan): void => {
+  const { packing, program, weights, answerPrimes, answerBits } = plan
+  if ((packing === "slots-by-feature") !== (program !== null))
+    malformed(`A plan of packing ${packing} has ${program === null ? "no" : "a"} program of layers.`)
+  if (program === null) return
+  checkFeatureProgram(program, plan)
+  const last = program.layers[program.layers.length - 1] as FeatureLayer
+  if (weights !== "shared" || last.primes !== answerPrimes || last.degree * last.scaleBits !== answerBits)
+    malformed("A plan's answers are not those of its last layer.")
+}
 
 /**
  * Refuses a plan whose numbers contradict each other, such as one of a server that means ill.
@@ -142,9 +189,9 @@ export const parametersOf = ({ degree, primes }: InferencePlan): RlweParameters 
  */
 export const checkPlan = (plan: InferencePlan): void => {
   checkSchema(plan.schema)
+  checkProgram(plan)
   const parameters = parametersOf(plan)
-  const columns = plan.schema.columns.length
-  const most = patientsPerCiphertext(plan.packing, plan.degree, columns)
+  const most = patientsAtMost(plan)
   if (plan.patients < 1 || plan.patients > most)
     malformed(`A plan takes ${plan.patients} patients in a request; 1 to ${most} fit.`)
   if (plan.answerPrimes < 1 || plan.answerPrimes > plan.primes.length)
@@ -185,6 +232,11 @@ export const planFromBytes = (bytes: Uint8Array): InferencePlan => {
 /** The name of a plan: what requests, answers and keys are bound to. */
 export const planHash = (plan: InferencePlan): Digest => hash("inference-plan", planToBytes(plan))
 
-/** What a decrypted number is divided by to be a logit: two to `answerBits` over the primes that were given up. */
+/**
+ * What a decrypted number is divided by to be a logit: two to `answerBits` over the primes that were given up; where features lie in slots,
+ * weights are scaled by those primes beforehand.
+ */
 export const answerScale = (plan: InferencePlan): number =>
-  plan.primes.slice(plan.answerPrimes).reduce((scale, q) => scale / q, 2 ** plan.answerBits)
+  plan.program !== null
+    ? 2 ** plan.answerBits
+    : plan.primes.slice(plan.answerPrimes).reduce((scale, q) => scale / q, 2 ** plan.answerBits)

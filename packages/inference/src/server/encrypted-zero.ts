@@ -1,7 +1,7 @@
 import type { RandomSource } from "@consilium/base/random"
 import type { Evaluations } from "@consilium/lattice/ring/ring"
 import type { RlweParameters } from "@consilium/lattice/rlwe/parameters"
-import type { AskingKey } from "../wire/asking-key.js"
+import type { MaskingKey } from "../wire/asking-key.js"
 
 /**
  * A fresh encryption of zero under an asker's public key, without a type of any secret key.
@@ -13,7 +13,7 @@ import type { AskingKey } from "../wire/asking-key.js"
  */
 export const encryptedZero = (
   { ring, errorPairs }: RlweParameters,
-  { a, b }: AskingKey,
+  { a, b }: MaskingKey,
   random: RandomSource,
 ): [Evaluations, Evaluations] => {
   const fresh = (small: Int32Array): Evaluations => {

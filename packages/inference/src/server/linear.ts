@@ -3,7 +3,7 @@ import type { Evaluations, Prepared } from "@consilium/lattice/ring/ring"
 import { TailDivision } from "@consilium/lattice/rlwe/division"
 import type { IntegerLinear } from "../model/integer-model.js"
 import { logitPlace, weightPlace } from "../plan/places.js"
-import type { AskingKey } from "../wire/asking-key.js"
+import type { MaskingKey } from "../wire/asking-key.js"
 import type { PreparedPlan } from "../wire/prepared-plan.js"
 import type { SeededCiphertext } from "../wire/request.js"
 import { drowned } from "./drowning.js"
@@ -50,7 +50,7 @@ export class LinearEvaluation {
    * The same logits in a ciphertext that tells honest askers nothing else: a fresh encryption of zero is added, logits are drowned, all
    * other coefficients made uniform, and all primes given up that the logits do not need.
    */
-  kept([c0, c1]: Pair, patients: number, key: AskingKey, random: RandomSource): Pair {
+  kept([c0, c1]: Pair, patients: number, key: MaskingKey, random: RandomSource): Pair {
     const { parameters } = this.#prepared
     const { ring } = parameters
     const [z0, z1] = encryptedZero(parameters, key, random)

@@ -3,6 +3,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { type Digest, hash } from "@consilium/base/hash"
 import type { Evaluations } from "@consilium/lattice/ring/ring"
 import { type Seed, seedOf } from "@consilium/lattice/ring/seeds"
+import type { GaloisKey, RelinearisationKey } from "@consilium/lattice/rlwe/switching-key"
 import { DIGEST_BYTES, HEAD_BYTES, KIND, malformed, Parts, readHead, writeHead } from "./head.js"
 import type { PreparedPlan } from "./prepared-plan.js"
 
@@ -12,12 +13,30 @@ import type { PreparedPlan } from "./prepared-plan.js"
  *
  * Math: b = -a s + e, a = uniform(seed of plan and nonce)
  */
-export interface AskingKey {
+export interface MaskingKey {
   /** The hash of the bytes that were uploaded. */
   readonly id: Digest
   readonly a: Evaluations
   readonly b: Evaluations
 }
+
+/** What one stage of a network needs to rotate and to multiply; its ring is the stage's. */
+export interface StageKeys {
+  /** Null where nothing is multiplied. */
+  readonly relinearisation: RelinearisationKey | null
+  /** In the order of the stage's exponents. */
+  readonly galois: readonly GaloisKey[]
+}
+
+/** The keys with which a server evaluates a network whose features lie in slots. */
+export interface EvaluationKey {
+  /** The hash of the bytes that were uploaded. */
+  readonly id: Digest
+  readonly stages: readonly StageKeys[]
+}
+
+/** What an asker uploads once, as its plan needs it. */
+export type AskingKey = MaskingKey | EvaluationKey
 
 /** The seed of the uniform part. */
 export const askingKeySeed = (prepared: PreparedPlan, nonce: Uint8Array): Seed => {
@@ -39,35 +58,53 @@ export const askingKeyNonce = (bytes: Uint8Array): Uint8Array => {
 /** The name of an uploaded key. */
 export const askingKeyId = (bytes: Uint8Array): Digest => hash("inference-key", bytes)
 
-export const askingKeyToBytes = (prepared: PreparedPlan, nonce: Uint8Array, b: Evaluations): Uint8Array => {
-  const { ring } = prepared.parameters
-  const out = new Uint8Array(prepared.keyBytes)
-  writeHead(out, KIND.key, 1, prepared.hash)
-  const parts = new Parts(out)
+/** The bytes of a key with nothing behind its nonce yet, and where that is to be written. */
+export const newAskingKeyBytes = (
+  prepared: PreparedPlan,
+  nonce: Uint8Array,
+): { bytes: Uint8Array; parts: Parts } => {
+  const bytes = new Uint8Array(prepared.keyBytes)
+  writeHead(bytes, KIND.key, 1, prepared.hash)
+  const parts = new Parts(bytes)
   parts.take(DIGEST_BYTES).set(nonce)
+  return { bytes, parts }
+}
+
+export const maskingKeyToBytes = (prepared: PreparedPlan, nonce: Uint8Array, b: Evaluations): Uint8Array => {
+  const { ring } = prepared.parameters
+  const { bytes, parts } = newAskingKeyBytes(prepared, nonce)
   ring.pack(b, parts.take(ring.packedLength))
-  return out
+  return bytes
 }
 
 /**
- * The key of its bytes.
- * @throws {ConsiliumError} "inference/malformed", "inference/other-plan", "lattice/malformed"; "inference/key-replayed" if it was made for
- *   another nonce
+ * What follows the nonce in the bytes of a key.
+ * @throws {ConsiliumError} "inference/malformed", "inference/other-plan"; "inference/key-replayed" if it was made for another nonce
  */
-export const askingKeyFromBytes = (
-  prepared: PreparedPlan,
-  nonce: Uint8Array,
-  bytes: Uint8Array,
-): AskingKey => {
+export const askingKeyParts = (prepared: PreparedPlan, nonce: Uint8Array, bytes: Uint8Array): Parts => {
+  if (!prepared.takesKey) malformed("A key was given where the plan takes none.")
   const count = readHead(bytes, KIND.key, prepared.keyBytes, prepared.hash)
-  if (prepared.plan.weights !== "kept" || count !== 1) malformed("A key was given where the plan takes none.")
-  const { ring } = prepared.parameters
+  if (count !== 1) malformed(`There are ${count} keys in one message.`)
   const parts = new Parts(bytes)
   if (!equalBytes(parts.take(DIGEST_BYTES), nonce))
     throw new ConsiliumError(
       "inference/key-replayed",
       "A key was made for another nonce than the one given out.",
     )
+  return parts
+}
+
+/**
+ * The key of its bytes, for plans that keep their weights.
+ * @throws {ConsiliumError} as `askingKeyParts`, and "lattice/malformed" if a number is no residue
+ */
+export const maskingKeyFromBytes = (
+  prepared: PreparedPlan,
+  nonce: Uint8Array,
+  bytes: Uint8Array,
+): MaskingKey => {
+  const parts = askingKeyParts(prepared, nonce, bytes)
+  const { ring } = prepared.parameters
   const b = ring.unpackEvaluations(parts.take(ring.packedLength))
   return { id: askingKeyId(bytes), a: ring.uniform(askingKeySeed(prepared, nonce)), b }
 }

@@ -1,6 +1,8 @@
 import type { Digest } from "@consilium/base/hash"
 import type { Ring } from "@consilium/lattice/ring/ring"
 import type { RlweParameters } from "@consilium/lattice/rlwe/parameters"
+import { groupCount } from "@consilium/lattice/rlwe/switching-key"
+import { type FeatureStage, PreparedProgram } from "../plan/feature-stages.js"
 import {
   answerParts,
   checkPlan,
@@ -10,6 +12,10 @@ import {
   planHash,
 } from "../plan/plan.js"
 import { DIGEST_BYTES, HEAD_BYTES, SEED_BYTES } from "./head.js"
+
+/** Bytes of the keys of a stage. */
+const stageKeyBytes = ({ parameters, exponents, relinearises }: FeatureStage): number =>
+  (exponents.length + (relinearises ? 1 : 0)) * groupCount(parameters) * parameters.keyRing.packedLength
 
 /** A checked plan with its hash, its ring, and the one length that each message of it has. */
 export class PreparedPlan {
@@ -25,23 +31,31 @@ export class PreparedPlan {
   readonly answerBytes: number
   /** Whether an asker uploads a key before it asks. */
   readonly takesKey: boolean
-  /** Bytes of a key for asking. */
+  /** Bytes of what an asker uploads once; 0 where it uploads nothing. */
   readonly keyBytes: number
+  /** The layers with their rings, where features lie in slots. */
+  readonly program: PreparedProgram | null
 
   /** @throws {ConsiliumError} as `checkPlan` */
   constructor(plan: InferencePlan) {
     checkPlan(plan)
     this.plan = plan
     this.hash = planHash(plan)
-    this.parameters = parametersOf(plan)
+    const columns = plan.schema.columns.length
+    this.program = plan.program === null ? null : new PreparedProgram(plan.program, { ...plan, columns })
+    this.parameters = this.program?.stages[0]?.parameters ?? parametersOf(plan)
     this.answerRing = this.parameters.ringOf(plan.answerPrimes)
     this.ciphertexts = ciphertextsOf(plan)
     this.answerParts = answerParts(plan)
-    this.takesKey = plan.weights === "kept"
+    this.takesKey = plan.weights === "kept" || this.program !== null
     const { packedLength } = this.parameters.ring
     this.requestBytes =
       HEAD_BYTES + (this.takesKey ? DIGEST_BYTES : 0) + this.ciphertexts * (packedLength + SEED_BYTES)
     this.answerBytes = HEAD_BYTES + SEED_BYTES + this.answerParts * this.answerRing.packedLength
-    this.keyBytes = HEAD_BYTES + DIGEST_BYTES + packedLength
+    const keys =
+      this.program === null
+        ? packedLength
+        : this.program.stages.reduce((sum, stage) => sum + stageKeyBytes(stage), 0)
+    this.keyBytes = this.takesKey ? HEAD_BYTES + DIGEST_BYTES + keys : 0
   }
 }

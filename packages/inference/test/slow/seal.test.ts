@@ -72,6 +72,7 @@ it("SEAL decrypts what the server answers, of three polynomials, to the logits o
     logitBound: 1000,
     errorBound: 0.1,
     calibration: null,
+    program: null,
   }
   const prepared = new PreparedPlan(plan)
   const ternary = secretFromSeal(withSpecial, secretKey.saveArray(none)).expose()
