@@ -1,15 +1,16 @@
-import { ConsiliumError, isConsiliumError } from "@consilium/base/errors"
+import { ConsiliumError } from "@consilium/base/errors"
 import type { Prediction } from "@consilium/inference/client/asker"
 import type { InferencePlan } from "@consilium/inference/plan/plan"
-import { type Patient, PatientReader } from "@consilium/inference/schema/patient"
+import type { Patient } from "@consilium/inference/schema/patient"
 import type { ExchangeFigures } from "./figures.js"
 import { OwnKeys } from "./keys/own-keys.js"
 import type { KeyPlace } from "./keys/plan-keys.js"
+import { checkAll, type ManyAnswered, type ManyOptions, ManyPatients, NEVER } from "./many-patients.js"
 import { checkSameQuestions } from "./same-questions.js"
 import { Connection, type ConnectionOptions } from "./server/connection.js"
 import { getModels, ModelRoutes, type ModelView } from "./server/routes.js"
 import { checkHash } from "./server/served-plan.js"
-import { type Exchange, Session } from "./session.js"
+import { Session } from "./session.js"
 import { FetchTransport } from "./transport/fetch-transport.js"
 import { isRefusal } from "./transport/problem.js"
 import type { Transport } from "./transport/transport.js"
@@ -30,32 +31,17 @@ export interface ClientOptions extends ServerOptions {
   readonly keys?: KeyPlace
 }
 
+export interface PrepareOptions {
+  /** How many blanks are kept ready: one is used for each request. */
+  readonly blanks?: number
+  readonly signal?: AbortSignal
+}
+const BLANKS = 2
+
 /** A prediction with what it cost. */
 export interface Answered extends Prediction {
   readonly figures: ExchangeFigures
 }
-
-export interface ManyOptions {
-  readonly signal?: AbortSignal
-  /** Told after every exchange how many patients are done. */
-  readonly onProgress?: (done: number, of: number, figures: ExchangeFigures) => void
-}
-
-/** Predictions in the order of their patients, and what each exchange cost in the order they ended. */
-export interface ManyAnswered {
-  readonly predictions: readonly Prediction[]
-  readonly exchanges: readonly ExchangeFigures[]
-}
-
-/** Up to so many requests go one by one; more are sent as batches. */
-const FEW_REQUESTS = 8
-/** Requests on their way at the same time. */
-const AT_ONCE = 4
-/** Bytes of requests in one batch. */
-const BATCH_BYTES = 8 << 20
-const MOST_IN_BATCH = 256
-
-const NEVER = new AbortController().signal
 
 const offeredModel = (models: readonly ModelView[]): string => {
   const offered = models.filter((model) => model.offered)
@@ -153,13 +139,7 @@ export class InferenceClient {
    * Makes ready what needs no patient: the key, if the plan needs one, and blanks, of which so many are kept ready from now on.
    * `predict` then only encodes, sends and opens.
    */
-  async prepare({
-    blanks = 2,
-    signal = NEVER,
-  }: {
-    readonly blanks?: number
-    readonly signal?: AbortSignal
-  } = {}) {
+  async prepare({ blanks = BLANKS, signal = NEVER }: PrepareOptions = {}): Promise<void> {
     this.#blanks = blanks
     await this.#repeating((session) => session.prepare(blanks, signal), signal)
   }
@@ -184,86 +164,11 @@ export class InferenceClient {
    * The probabilities for any number of patients: in few requests at the same time, or as batches, which the server answers when it has time.
    * @throws {ConsiliumError} as `predict`; nothing is sent if one patient is refused
    */
-  async predictMany(
-    patients: readonly Patient[],
-    { signal = NEVER, onProgress = () => undefined }: ManyOptions = {},
-  ): Promise<ManyAnswered> {
-    this.#check(patients)
-    const predictions: Prediction[] = new Array(patients.length)
-    const exchanges: ExchangeFigures[] = []
-    let done = 0
-    const keep = (from: number, exchange: Exchange): void => {
-      exchange.predictions.forEach((prediction, i) => {
-        predictions[from + i] = prediction
-      })
-      exchanges.push(exchange.figures)
-      done += exchange.predictions.length
-      onProgress(done, patients.length, exchange.figures)
-    }
-    if (Math.ceil(patients.length / this.plan.patients) > FEW_REQUESTS)
-      await this.#batches(patients, signal, keep)
-    else await this.#requests(patients, signal, keep)
-    return { predictions, exchanges }
-  }
-
-  async #batches(
-    patients: readonly Patient[],
-    signal: AbortSignal,
-    keep: (from: number, exchange: Exchange) => void,
-  ): Promise<void> {
-    for (let from = 0; from < patients.length; ) {
-      const exchange = await this.#repeating((session) => {
-        const requests = Math.max(1, Math.min(MOST_IN_BATCH, Math.floor(BATCH_BYTES / session.requestBytes)))
-        return session.askBatch(patients.slice(from, from + requests * session.patients), signal)
-      }, signal)
-      keep(from, exchange)
-      from += exchange.predictions.length
-    }
-  }
-
-  async #requests(
-    patients: readonly Patient[],
-    signal: AbortSignal,
-    keep: (from: number, exchange: Exchange) => void,
-  ): Promise<void> {
-    const stop = new AbortController()
-    const either = AbortSignal.any([signal, stop.signal])
-    let next = 0
-    const lane = async (): Promise<void> => {
-      while (next < patients.length) {
-        const [from, end] = [next, Math.min(patients.length, next + this.plan.patients)]
-        next = end
-        // a version that came in between may take fewer at once
-        for (let at = from; at < end; ) {
-          const exchange = await this.#repeating(
-            (session) => session.ask(patients.slice(at, Math.min(end, at + session.patients)), either),
-            either,
-          )
-          keep(at, exchange)
-          at += exchange.predictions.length
-        }
-      }
-    }
-    try {
-      await Promise.all(Array.from({ length: AT_ONCE }, lane))
-    } catch (error) {
-      stop.abort(error)
-      throw error
-    }
-  }
-
-  /** Refuses patients before anything is encrypted, by their place. */
-  #check(patients: readonly Patient[]): void {
-    const reader = new PatientReader(this.plan.schema)
-    patients.forEach((patient, i) => {
-      try {
-        reader.units(patient).fill(0)
-      } catch (error) {
-        if (!isConsiliumError(error)) throw error
-        const { code, message, remedy } = error
-        throw new ConsiliumError(code, `Patient ${i + 1} of ${patients.length}: ${message}`, { remedy })
-      }
-    })
+  async predictMany(patients: readonly Patient[], options: ManyOptions = {}): Promise<ManyAnswered> {
+    const session = this.#session
+    checkAll(session, patients)
+    const many = new ManyPatients(patients, (work, signal) => this.#repeating(work, signal), options)
+    return many.ask(session.patients)
   }
 
   /** Work on the newest version; once more after another version came, and once more after the server forgot the key. */

@@ -1,7 +1,7 @@
 import { concatBytes, equalBytes, fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { Asker, type Prediction } from "@consilium/inference/client/asker"
-import type { Patient } from "@consilium/inference/schema/patient"
+import { type Patient, PatientReader } from "@consilium/inference/schema/patient"
 import { type ExchangeFigures, timed } from "./figures.js"
 import { BlankPool } from "./keys/blank-pool.js"
 import type { HeldBlank, KeyPlace, PlanKeys } from "./keys/plan-keys.js"
@@ -32,6 +32,7 @@ export interface Attempt {
 export class Session {
   readonly served: ServedPlan
   readonly #asker: Asker
+  readonly #reader: PatientReader
   readonly #routes: ModelRoutes
   readonly #keys: PlanKeys
   readonly #pool: BlankPool
@@ -44,6 +45,7 @@ export class Session {
   private constructor(served: ServedPlan, asker: Asker, routes: ModelRoutes, keys: PlanKeys) {
     this.served = served
     this.#asker = asker
+    this.#reader = new PatientReader(served.plan.schema)
     this.#routes = routes
     this.#keys = keys
     this.#key = keys.hasKey ? Promise.resolve() : null
@@ -63,6 +65,11 @@ export class Session {
   }
   get attempt(): Attempt {
     return { keys: this.#keysMade }
+  }
+
+  /** @throws {ConsiliumError} "inference/bad-patient" */
+  check(patient: Patient): void {
+    this.#reader.units(patient).fill(0)
   }
 
   /** Makes and uploads a key, if the plan needs one and none is there. All who wait, wait for the same. */
@@ -116,6 +123,7 @@ export class Session {
   /** One request: as many patients as the plan takes at once. */
   async ask(patients: readonly Patient[], signal: AbortSignal): Promise<Exchange> {
     return this.#working(async () => {
+      for (const patient of patients) this.check(patient)
       await this.ready(signal)
       const [{ held, bytes }, encryptMs] = await timed(() => this.#encrypt(patients))
       try {
@@ -142,6 +150,7 @@ export class Session {
   /** Many requests as one batch of the server's, which is waited for. */
   async askBatch(patients: readonly Patient[], signal: AbortSignal): Promise<Exchange> {
     return this.#working(async () => {
+      for (const patient of patients) this.check(patient)
       await this.ready(signal)
       const requests: Encrypted[] = []
       try {

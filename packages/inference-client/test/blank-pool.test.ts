@@ -1,15 +1,13 @@
 import { Asker } from "@consilium/inference/client/asker"
-import { compile } from "@consilium/inference/compile/compile"
 import { BlankPool } from "@consilium/inference-client/keys/blank-pool"
 import { OwnKeys } from "@consilium/inference-client/keys/own-keys"
 import type { HeldBlank } from "@consilium/inference-client/keys/plan-keys"
 import { evaluationTime } from "@consilium/inference-client/server/routes"
 import { describe, expect, it } from "vitest"
-import { HEART, HEART_LINEAR, HEART_SCALING, randomPatient, testRandom } from "../../inference/test/heart.js"
+import { testRandom } from "../../inference/test/heart.js"
+import { compiledOf, SOMEBODY } from "./models.js"
 
-const { plan } = compile(HEART_LINEAR, HEART, { model: "heart", version: "1", scaling: HEART_SCALING })
-const asker = new Asker(plan)
-const SOMEBODY = randomPatient(testRandom("somebody"))
+const asker = new Asker(compiledOf("shared").plan)
 
 /** A pool, and every blank that was made for it. */
 const pooling = async () => {

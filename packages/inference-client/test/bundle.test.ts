@@ -4,10 +4,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { gzipSync } from "node:zlib"
-import { compile } from "@consilium/inference/compile/compile"
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { HEART, HEART_LINEAR, HEART_SCALING, randomPatient, testRandom } from "../../inference/test/heart.js"
 import { ModelHost } from "./model-host.js"
+import { compiledOf, SOMEBODY } from "./models.js"
 
 /** JavaScript and WebAssembly of a page and its worker together, compressed. */
 const MOST_BYTES = 250_000
@@ -50,13 +49,12 @@ it("makes no code of text, and writes no markup", () => {
     )
 })
 it("predicts in Node", async () => {
-  const compiled = compile(HEART_LINEAR, HEART, { model: "heart", version: "1", scaling: HEART_SCALING })
-  const host = await ModelHost.start("heart", compiled)
+  const host = await ModelHost.start("heart", compiledOf("shared"))
   const bundle = (await import(
     /* @vite-ignore */ pathToFileURL(join(folder, "consilium-inference.js")).href
   )) as typeof import("@consilium/inference-client/bundle")
   const client = await bundle.InferenceClient.connect(host.address)
-  const { rounded } = await client.predict(randomPatient(testRandom("somebody")))
+  const { rounded } = await client.predict(SOMEBODY)
   client.close()
   await host.close()
   expect(rounded).toBeGreaterThanOrEqual(0)

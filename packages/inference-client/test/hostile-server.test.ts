@@ -1,18 +1,15 @@
 import type { ServerResponse } from "node:http"
 import { encode, u32 } from "@consilium/base/encoding"
-import { ConsiliumError } from "@consilium/base/errors"
-import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
-import type { Patient } from "@consilium/inference/schema/patient"
+import type { ConsiliumError } from "@consilium/base/errors"
 import { InferenceClient } from "@consilium/inference-client/client"
 import { NodeTransport } from "@consilium/inference-client/node-transport"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
-import { HEART, HEART_LINEAR, HEART_SCALING, randomPatient, testRandom } from "../../inference/test/heart.js"
 import { certificateFor } from "./certificate.js"
 import { json, ModelHost, octets } from "./model-host.js"
+import { compiledOf, SOMEBODY } from "./models.js"
+import { refusalFrom } from "./refusals.js"
 
-const NAMED = { model: "heart", version: "1", scaling: HEART_SCALING }
-const COMPILED: CompiledModel = compile(HEART_LINEAR, HEART, NAMED)
-const SOMEBODY: Patient = randomPatient(testRandom("somebody"))
+const COMPILED = compiledOf("shared")
 
 let host: ModelHost
 const closers: (() => void | Promise<void>)[] = []
@@ -30,15 +27,6 @@ const connected = async (): Promise<InferenceClient> => {
   closers.push(() => client.close())
   return client
 }
-const errorOf = async (work: Promise<unknown>): Promise<ConsiliumError> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof ConsiliumError) return error
-    throw error
-  }
-  throw new Error("nothing was refused")
-}
 /** Bends one route. */
 const bend = (end: string, answer: (response: ServerResponse) => void): void => {
   host.bend = (path, response) => {
@@ -53,7 +41,7 @@ describe("a plan is refused", () => {
   it("if its bytes are of another plan than it says, with both hashes", async () => {
     const hash = "ab".repeat(32)
     bend("/plan", (response) => json(response, 200, { ...host.planView(), hash }))
-    const { code, message } = await errorOf(connecting())
+    const { code, message } = await refusalFrom(connecting())
     expect(code).toBe("inference/other-plan")
     expect(message).toContain(hash)
     expect(message).toContain(host.planView().hash)
@@ -67,7 +55,7 @@ describe("a plan is refused", () => {
     expect(at).toBeGreaterThan(0)
     plain.set(encode(u32, degree / 2), at)
     bend("/plan", (response) => json(response, 200, { ...view, bytes: plain.toString("base64") }))
-    expect((await errorOf(connecting())).code).toBe("lattice/insecure")
+    expect((await refusalFrom(connecting())).code).toBe("lattice/insecure")
   })
   it.each<[string, unknown]>([
     ["no JSON", "<html>"],
@@ -81,7 +69,7 @@ describe("a plan is refused", () => {
     bend("/plan", (response) => {
       response.writeHead(200).end(typeof body === "string" ? body : JSON.stringify(body))
     })
-    expect((await errorOf(connecting())).code).toBe("inference/malformed")
+    expect((await refusalFrom(connecting())).code).toBe("inference/malformed")
   })
 })
 
@@ -96,7 +84,7 @@ describe("an answer is refused", () => {
     const client = await connected()
     const { figures } = await client.predict(SOMEBODY)
     bend("/predict", (response) => octets(response, made(figures.bytesDown), {}))
-    expect((await errorOf(client.predict(SOMEBODY))).code).toBe(code)
+    expect((await refusalFrom(client.predict(SOMEBODY))).code).toBe(code)
   })
   it("that was given to another request", async () => {
     const client = await connected()
@@ -112,7 +100,7 @@ describe("an answer is refused", () => {
     }
     await client.predict(SOMEBODY)
     bend("/predict", (response) => octets(response, pieces[0] as Uint8Array, {}))
-    expect((await errorOf(client.predict(SOMEBODY))).code).toBe("inference/bad-answer")
+    expect((await refusalFrom(client.predict(SOMEBODY))).code).toBe("inference/bad-answer")
   })
   it("and nothing is wrong with the next", async () => {
     expect((await (await connected()).predict(SOMEBODY)).rounded).toBeGreaterThanOrEqual(0)
@@ -125,7 +113,7 @@ describe("words of a server", () => {
     bend("/predict", (response) => {
       response.writeHead(status, { "content-type": "text/html" }).end(body)
     })
-    return errorOf(client.predict(SOMEBODY))
+    return refusalFrom(client.predict(SOMEBODY))
   }
   it("are its code, what happened and what to do", async () => {
     const told = { title: "inference/budget-spent", detail: "None are left.", remedy: "Ask the operator." }
@@ -162,9 +150,9 @@ describe("words of a server", () => {
     })
     const told: string[] = []
     const tell = (error: ConsiliumError) => told.push(`${error}${error.stack}${JSON.stringify(error)}`)
-    tell(await errorOf(client.predict({ ...SOMEBODY, chol: 987.125 })))
-    tell(await errorOf(client.predict({ ...SOMEBODY, chol: 98_712.5 })))
-    tell(await errorOf(client.predict({ ...SOMEBODY, sex: "canary-sex" })))
+    tell(await refusalFrom(client.predict({ ...SOMEBODY, chol: 987.125 })))
+    tell(await refusalFrom(client.predict({ ...SOMEBODY, chol: 98_712.5 })))
+    tell(await refusalFrom(client.predict({ ...SOMEBODY, sex: "canary-sex" })))
     expect(told.join()).not.toMatch(/987|canary/)
   })
 })
@@ -173,11 +161,11 @@ describe("a client", () => {
   it("closed, refuses at once and says so to those who wait", async () => {
     const client = await InferenceClient.connect(host.address, { model: "heart" })
     bend("/predict", () => undefined)
-    const waiting = errorOf(client.predict(SOMEBODY))
+    const waiting = refusalFrom(client.predict(SOMEBODY))
     await expect.poll(() => host.asked.at(-1)).toBe("POST /v1/models/heart/predict")
     client.close()
     expect((await waiting).code).toBe("inference/client-closed")
-    expect((await errorOf(client.predict(SOMEBODY))).code).toBe("inference/client-closed")
+    expect((await refusalFrom(client.predict(SOMEBODY))).code).toBe("inference/client-closed")
   })
   it("stops many requests when one fails or a signal is given", async () => {
     const client = await connected()
@@ -187,7 +175,7 @@ describe("a client", () => {
       response.writeHead(500).end()
     })
     const before = host.asked.length
-    expect((await errorOf(client.predictMany(patients))).code).toBe("network/refused")
+    expect((await refusalFrom(client.predictMany(patients))).code).toBe("network/refused")
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect(host.asked.length - before).toBeLessThanOrEqual(4)
     bend("/predict", () => undefined)
@@ -223,7 +211,7 @@ describe("a client", () => {
       json(response, 200, { id: "b", state: "failed", requests: 9, answered: 0, problem })
       return true
     }
-    expect(await errorOf(client.predictMany(patients))).toMatchObject({
+    expect(await refusalFrom(client.predictMany(patients))).toMatchObject({
       code: "inference/overloaded",
       message: "Full.",
     })
@@ -253,7 +241,7 @@ describe("over TLS", () => {
       [secure, other.cert],
       [misnamed, other.cert],
     ] as const) {
-      const { code, remedy } = await errorOf(over(at, ca))
+      const { code, remedy } = await refusalFrom(over(at, ca))
       expect([code, remedy]).toEqual(["network/unreachable", expect.stringContaining("certificate")])
     }
     expect(misnamed.asked).toEqual([])

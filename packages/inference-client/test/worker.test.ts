@@ -1,30 +1,14 @@
-import { ConsiliumError } from "@consilium/base/errors"
 import { Asker } from "@consilium/inference/client/asker"
-import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
-import type { Patient } from "@consilium/inference/schema/patient"
 import { ModelServer } from "@consilium/inference/server/model-server"
 import { InferenceClient } from "@consilium/inference-client/client"
 import { serveKeys } from "@consilium/inference-client/worker/key-service"
 import type { MessageEnd, TaskMessage } from "@consilium/inference-client/worker/messages"
 import { WorkerAsker } from "@consilium/inference-client/worker/worker-asker"
 import { afterEach, describe, expect, it } from "vitest"
-import {
-  HEART,
-  HEART_LINEAR,
-  HEART_SCALING,
-  randomPatient,
-  squareNetwork,
-  testRandom,
-} from "../../inference/test/heart.js"
 import { ModelHost } from "./model-host.js"
+import { compiledOf, KINDS, plainOf, SOMEBODY } from "./models.js"
+import { refusalFrom } from "./refusals.js"
 
-const NAMED = { model: "heart", version: "1", scaling: HEART_SCALING }
-const COMPILED: Readonly<Record<string, CompiledModel>> = {
-  shared: compile(HEART_LINEAR, HEART, NAMED),
-  kept: compile(HEART_LINEAR, HEART, { ...NAMED, weights: "kept" }),
-  network: compile(squareNetwork(testRandom("network"), 13, 16, 0.03), HEART, NAMED),
-}
-const SOMEBODY: Patient = randomPatient(testRandom("somebody"))
 const NONCE = new Uint8Array(32).fill(3)
 
 const closers: (() => void | Promise<void>)[] = []
@@ -51,16 +35,6 @@ const pair = () => {
   return { keys, messages }
 }
 
-const errorOf = async (work: Promise<unknown>): Promise<ConsiliumError> => {
-  try {
-    await work
-  } catch (error) {
-    if (error instanceof ConsiliumError) return error
-    throw error
-  }
-  throw new Error("nothing was refused")
-}
-
 /** Every text and number in a message, at any depth. */
 const leavesOf = (value: unknown): readonly unknown[] => {
   if (ArrayBuffer.isView(value)) return Array.from(value as Uint8Array)
@@ -68,21 +42,18 @@ const leavesOf = (value: unknown): readonly unknown[] => {
   return Object.values(value).flatMap(leavesOf)
 }
 
-describe.each(["shared", "kept", "network"])("keys in a worker, for a plan, %s", (name) => {
-  const compiled = COMPILED[name] as CompiledModel
+describe.each(KINDS)("keys in a worker, for a plan, %s", (kind) => {
+  const compiled = compiledOf(kind)
 
-  it("predict as keys in the own thread do", async () => {
+  it("predict what the model itself says", async () => {
     const host = await ModelHost.start("heart", compiled)
     closers.push(() => host.close())
-    const logits: number[] = []
-    for (const place of [{}, { keys: pair().keys }]) {
-      const client = await InferenceClient.connect(host.address, { model: "heart", ...place })
-      await client.prepare()
-      logits.push((await client.predict(SOMEBODY)).logit)
-      client.close()
-    }
-    const [own, workers] = logits as [number, number]
-    expect(Math.abs(own - workers)).toBeLessThan(2 * compiled.plan.errorBound)
+    const { keys } = pair()
+    const client = await InferenceClient.connect(host.address, { model: "heart", keys })
+    await client.prepare()
+    const { logit } = await client.predict(SOMEBODY)
+    client.close()
+    expect(Math.abs(logit - plainOf(kind, SOMEBODY))).toBeLessThan(compiled.plan.errorBound)
   })
 
   it("tell the page nothing that opens an answer, and are told nothing of a patient", async () => {
@@ -134,7 +105,7 @@ describe.each(["shared", "kept", "network"])("keys in a worker, for a plan, %s",
 })
 
 describe("a worker", () => {
-  const compiled = COMPILED.shared as CompiledModel
+  const compiled = compiledOf("shared")
   const asker = new Asker(compiled.plan)
   const server = new ModelServer(compiled)
 
@@ -144,20 +115,20 @@ describe("a worker", () => {
     const [one, two] = [await place.blank(), await place.blank()]
     const answer = server.answer(asker.fill(one.blank, [SOMEBODY]))
     await one.open(answer, 1)
-    expect((await errorOf(one.open(answer, 1))).code).toBe("inference/bad-answer")
+    expect((await refusalFrom(one.open(answer, 1))).code).toBe("inference/bad-answer")
     const other = server.answer(asker.fill(two.blank, [SOMEBODY]))
     two.discard()
-    expect((await errorOf(two.open(other, 1))).code).toBe("inference/bad-answer")
+    expect((await refusalFrom(two.open(other, 1))).code).toBe("inference/bad-answer")
   })
   it("tells why it refuses, as the own thread would", async () => {
     const { keys } = pair()
     const place = await keys.keysFor(asker)
     const held = await place.blank()
     asker.fill(held.blank, [SOMEBODY])
-    const { code, remedy } = await errorOf(held.open(new Uint8Array(7), 1))
+    const { code, remedy } = await refusalFrom(held.open(new Uint8Array(7), 1))
     expect([code, remedy.length > 0]).toEqual(["inference/malformed", true])
-    const kept = await keys.keysFor(new Asker((COMPILED.kept as CompiledModel).plan))
-    expect((await errorOf(kept.blank())).code).toBe("inference/unknown-key")
+    const kept = await keys.keysFor(new Asker(compiledOf("kept").plan))
+    expect((await refusalFrom(kept.blank())).code).toBe("inference/unknown-key")
   })
   it("erases the keys of a plan that is over, and keeps the others", async () => {
     const { keys } = pair()
@@ -165,15 +136,15 @@ describe("a worker", () => {
     const held = await old.blank()
     const answer = server.answer(asker.fill(held.blank, [SOMEBODY]))
     old.close()
-    expect((await errorOf(held.open(answer, 1))).code).toBe("inference/client-closed")
+    expect((await refusalFrom(held.open(answer, 1))).code).toBe("inference/client-closed")
     expect((await now.blank()).blank.requestId).toHaveLength(32)
   })
   it("that was ended refuses those who wait and those who come", async () => {
     const { keys } = pair()
     const place = await keys.keysFor(asker)
-    const waiting = errorOf(place.blank())
+    const waiting = refusalFrom(place.blank())
     keys.close()
     expect((await waiting).code).toBe("inference/worker-ended")
-    expect((await errorOf(place.blank())).code).toBe("inference/worker-ended")
+    expect((await refusalFrom(place.blank())).code).toBe("inference/worker-ended")
   })
 })

@@ -1,5 +1,6 @@
 import { ConsiliumError } from "@consilium/base/errors"
 import { fromUtf8 } from "@consilium/base/platform"
+import { oneLine } from "../transport/one-line.js"
 
 /** Reads one value of an answer, or throws. */
 export type Reader<T> = (value: unknown, what: string) => T
@@ -10,6 +11,8 @@ const bad = (what: string, expected: string): never => {
 
 export const aText: Reader<string> = (value, what) =>
   typeof value === "string" ? value : bad(what, "a text")
+/** A text to be shown. */
+export const aLine: Reader<string> = (value, what) => oneLine(aText(value, what)) ?? ""
 export const aFlag: Reader<boolean> = (value, what) =>
   typeof value === "boolean" ? value : bad(what, "true or false")
 export const aCount: Reader<number> = (value, what) =>

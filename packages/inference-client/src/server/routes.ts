@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.js"
-import { aCount, aFlag, aHash, aList, anObject, aText, oneOfTexts, orNull, readJson } from "./json-answer.js"
+import { aCount, aFlag, aHash, aLine, aList, anObject, oneOfTexts, orNull, readJson } from "./json-answer.js"
 import { type ServedPlan, servedPlanOf } from "./served-plan.js"
 
 /** Longest lists, plans and states that are read. */
@@ -8,29 +8,29 @@ const PLAN_BYTES = 4 << 20
 const STATE_BYTES = 65_536
 
 const modelOf = anObject({
-  id: aText,
+  id: aLine,
   offered: aFlag,
-  why: orNull(aText),
-  version: orNull(aText),
+  why: orNull(aLine),
+  version: orNull(aLine),
   plan: orNull(aHash),
   kind: orNull(oneOfTexts("linear", "network")),
   weights: orNull(oneOfTexts("shared", "kept")),
-  packing: orNull(aText),
+  packing: orNull(aLine),
   patients: orNull(aCount),
   requestBytes: orNull(aCount),
   answerBytes: orNull(aCount),
   keyBytes: orNull(aCount),
   answersLeft: orNull(aCount),
   source: anObject({ study: orNull(aHash), round: orNull(aCount) }),
-  marks: aList(aText),
-  since: aText,
+  marks: aList(aLine),
+  since: aLine,
 })
 /** A model of a server: texts are the server's, to be shown as text. */
 export type ModelView = ReturnType<typeof modelOf>
 
-const problemOf = anObject({ title: aText, status: aCount, detail: aText, remedy: aText })
+const problemOf = anObject({ title: aLine, status: aCount, detail: aLine, remedy: aLine })
 const batchOf = anObject({
-  id: aText,
+  id: aLine,
   state: oneOfTexts("waiting", "running", "done", "failed"),
   requests: aCount,
   answered: aCount,

@@ -1,7 +1,7 @@
 import { fromHex, toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type InferencePlan, planFromBytes, planHash } from "@consilium/inference/plan/plan"
-import { aHash, anObject, aText, readJson } from "./json-answer.js"
+import { aHash, aLine, anObject, aText, readJson } from "./json-answer.js"
 
 /** A plan as a server offers it, checked. */
 export interface ServedPlan {
@@ -12,7 +12,7 @@ export interface ServedPlan {
   readonly reveals: string
 }
 
-const viewOf = anObject({ hash: aHash, bytes: aText, reveals: aText })
+const viewOf = anObject({ hash: aHash, bytes: aText, reveals: aLine })
 
 const base64Bytes = (text: string): Uint8Array => {
   try {

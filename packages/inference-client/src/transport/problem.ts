@@ -1,10 +1,8 @@
 import { ERROR_TABLE, type ErrorCode } from "@consilium/base/error-codes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { fromUtf8 } from "@consilium/base/platform"
+import { oneLine } from "./one-line.js"
 import type { TransportAnswer } from "./transport.js"
-
-/** Longest sentence that is taken over from a server. */
-const LONGEST_SENTENCE = 1000
 
 /** What a server refused, under the server's own code where that is a known one. Its words are text, never markup. */
 export class ServerRefusal extends ConsiliumError {
@@ -24,13 +22,6 @@ export const isRefusal = (error: unknown, code: ErrorCode): error is ServerRefus
 const isKnownCode = (code: string | null): code is ErrorCode =>
   code !== null && Object.hasOwn(ERROR_TABLE, code)
 
-/** One line of bounded length, or null. */
-const sentence = (value: unknown): string | null => {
-  if (typeof value !== "string") return null
-  const line = value.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, " ").trim()
-  return line === "" ? null : line.slice(0, LONGEST_SENTENCE)
-}
-
 const objectOf = (body: Uint8Array): Readonly<Record<string, unknown>> => {
   try {
     const value: unknown = JSON.parse(fromUtf8(body))
@@ -48,9 +39,9 @@ export const refusalOfProblem = (
   status: number,
   problem: Readonly<Record<string, unknown>>,
 ): ServerRefusal => {
-  const code = sentence(problem.title)
-  const detail = sentence(problem.detail)
-  const remedy = sentence(problem.remedy)
+  const code = oneLine(problem.title)
+  const detail = oneLine(problem.detail)
+  const remedy = oneLine(problem.remedy)
   const silent = `The server answered with status ${status}`
   if (isKnownCode(code)) return new ServerRefusal(code, detail ?? `${silent}.`, status, remedy)
   const told = detail ?? code

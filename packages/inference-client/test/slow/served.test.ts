@@ -8,9 +8,7 @@ import { extname, join } from "node:path"
 import { createInterface } from "node:readline"
 import { digestHex, sha256 } from "@consilium/base/hash"
 import { utf8 } from "@consilium/base/platform"
-import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
-import { plainLogit } from "@consilium/inference/model/model"
-import { type Patient, PatientReader } from "@consilium/inference/schema/patient"
+import type { Patient } from "@consilium/inference/schema/patient"
 import { type ClientOptions, InferenceClient } from "@consilium/inference-client/client"
 import { NodeTransport } from "@consilium/inference-client/node-transport"
 import { writeCompiledFolder } from "@consilium/node/inference/model-folder"
@@ -18,36 +16,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { browserMissing, inChromium, whyMissing } from "../../../../test/browser.js"
 import { buildProgram, PROGRAM } from "../../../../test/security/study-run.js"
 import { ROOT } from "../../../../test/source-tree.js"
-import {
-  HEART,
-  HEART_LINEAR,
-  HEART_SCALING,
-  randomPatient,
-  squareNetwork,
-  testRandom,
-} from "../../../inference/test/heart.js"
+import { HEART, randomPatient, testRandom } from "../../../inference/test/heart.js"
 import { certificateFor } from "../certificate.js"
+import { compiledOf, KINDS, plainOf } from "../models.js"
 
 /* The client against a server process, over TLS and from a page in a browser. */
 
 const TOKEN = "clinician-token-of-a-test"
-const NETWORK = squareNetwork(testRandom("network"), 13, 16, 0.03)
-const compiledAs = (model: string, version = "1"): CompiledModel =>
-  compile(model === "network" ? NETWORK : HEART_LINEAR, HEART, {
-    model,
-    version,
-    scaling: HEART_SCALING,
-    weights: model === "kept" ? "kept" : "shared",
-  })
-const NAMES = ["shared", "kept", "network"] as const
 const random = testRandom("patients")
 const PATIENTS: readonly Patient[] = Array.from({ length: 4 }, () => randomPatient(random))
-const plainOf = (model: (typeof NAMES)[number], patient: Patient): number =>
-  plainLogit(
-    model === "network" ? NETWORK : HEART_LINEAR,
-    HEART_SCALING,
-    new PatientReader(HEART).columns(patient),
-  )
 
 let folder = ""
 const processes: ChildProcess[] = []
@@ -81,7 +58,8 @@ const serving = async (...args: readonly string[]): Promise<string> => {
 beforeAll(async () => {
   await buildProgram()
   folder = mkdtempSync(join(tmpdir(), "consilium-served-"))
-  for (const name of NAMES) await writeCompiledFolder(join(folder, "models", name), compiledAs(name))
+  for (const kind of KINDS)
+    await writeCompiledFolder(join(folder, "models", kind), compiledOf(kind, "1", kind))
 })
 afterAll(async () => {
   for (const child of processes) {
@@ -138,16 +116,16 @@ describe("over TLS with a token", () => {
       ["shared", true, "shared", false],
     ])
   })
-  it.each(NAMES)("predicts what the model itself says, %s", async (name) => {
-    const client = await connected(name)
+  it.each(KINDS)("predicts what the model itself says, %s", async (kind) => {
+    const client = await connected(kind)
     await client.prepare()
     for (const patient of PATIENTS) {
       const { logit } = await client.predict(patient)
-      expect(Math.abs(logit - plainOf(name, patient))).toBeLessThan(client.plan.errorBound)
+      expect(Math.abs(logit - plainOf(kind, patient))).toBeLessThan(client.plan.errorBound)
     }
     const { predictions } = await client.predictMany(PATIENTS)
     predictions.forEach(({ logit }, i) => {
-      expect(Math.abs(logit - plainOf(name, PATIENTS[i] as Patient))).toBeLessThan(client.plan.errorBound)
+      expect(Math.abs(logit - plainOf(kind, PATIENTS[i] as Patient))).toBeLessThan(client.plan.errorBound)
     })
     client.close()
   })
@@ -184,7 +162,10 @@ describe("over TLS with a token", () => {
     await client.predict(PATIENTS[0] as Patient)
     // more versions than the server keeps beside the present one
     for (let version = 2; version <= 8; version++) {
-      await writeCompiledFolder(join(folder, "models", "shared"), compiledAs("shared", String(version)))
+      await writeCompiledFolder(
+        join(folder, "models", "shared"),
+        compiledOf("shared", String(version), "shared"),
+      )
       await expect
         .poll(
           async () => {
@@ -243,11 +224,11 @@ describe("the example page in Chromium", () => {
       })
       tab.on("pageerror", (error) => complaints.push(error.message))
       await tab.goto(origin)
-      for (const name of NAMES) {
+      for (const kind of KINDS) {
         await tab.fill("[name=address]", address)
-        await tab.fill("[name=model]", name)
+        await tab.fill("[name=model]", kind)
         await tab.click("#server button")
-        await tab.locator("#said", { hasText: `Connected to "${name}"` }).waitFor()
+        await tab.locator("#said", { hasText: `Connected to "${kind}"` }).waitFor()
         await tab.locator("#server button:enabled").waitFor()
         for (const field of HEART.fields) {
           const at = `#patient [name="${field.name}"]`
@@ -259,7 +240,7 @@ describe("the example page in Chromium", () => {
         await tab.click("#patient button")
         await tab.locator("#answer:not([hidden])").waitFor()
         const shown = await tab.textContent("#probability")
-        const probability = 1 / (1 + Math.exp(-plainOf(name, patient)))
+        const probability = 1 / (1 + Math.exp(-plainOf(kind, patient)))
         expect(Math.abs(Number(shown?.replace("Probability ", "")) - probability)).toBeLessThan(0.006)
         expect(tab.workers().length).toBeGreaterThanOrEqual(1)
       }
