@@ -17,6 +17,7 @@ const COMPILED: Readonly<Record<Kind, CompiledModel>> = {
   shared: compiledOf("shared"),
   kept: compiledOf("kept"),
   network: compiledOf("network"),
+  rotated: compiledOf("rotated"),
 }
 
 const closers: (() => void | Promise<void>)[] = []

@@ -8,7 +8,7 @@ import { systemRandom } from "@consilium/base/random"
 import type { CompiledModel } from "@consilium/inference/compile/compile"
 import { planToBytes } from "@consilium/inference/plan/plan"
 import { ModelServer } from "@consilium/inference/server/model-server"
-import type { AskingKey } from "@consilium/inference/wire/asking-key"
+import { type AskingKey, askingKeyNonce } from "@consilium/inference/wire/asking-key"
 
 interface Batch {
   readonly answers: Uint8Array[]
@@ -169,7 +169,7 @@ export class ModelHost {
   }
 
   #key(body: Uint8Array, response: ServerResponse): void {
-    const nonce = body.slice(40, 72)
+    const nonce = askingKeyNonce(body)
     if (!this.#nonces.delete(toHex(nonce)))
       throw new ConsiliumError("inference/key-replayed", "This nonce was not given out.")
     const key = this.#server.readKey(nonce, body)

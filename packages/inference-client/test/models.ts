@@ -10,12 +10,13 @@ import {
   testRandom,
 } from "../../inference/test/heart.js"
 
-/** The kinds of plans that a client meets. */
-export const KINDS = ["shared", "kept", "network"] as const
+/** The kinds of plans that a client meets: without and with a key of an asker, of which the last has one of megabytes. */
+export const KINDS = ["shared", "kept", "network", "rotated"] as const
 export type Kind = (typeof KINDS)[number]
 
 const NETWORK = squareNetwork(testRandom("network"), 13, 16, 0.03)
-const trainedOf = (kind: Kind): TrainedModel => (kind === "network" ? NETWORK : HEART_LINEAR)
+const trainedOf = (kind: Kind): TrainedModel =>
+  kind === "network" || kind === "rotated" ? NETWORK : HEART_LINEAR
 
 export const compiledOf = (kind: Kind, version = "1", model = "heart"): CompiledModel =>
   compile(trainedOf(kind), HEART, {
@@ -23,6 +24,7 @@ export const compiledOf = (kind: Kind, version = "1", model = "heart"): Compiled
     version,
     scaling: HEART_SCALING,
     weights: kind === "kept" ? "kept" : "shared",
+    ...(kind === "rotated" ? { packing: "slots-by-feature" } : {}),
   })
 
 /** The logit of the model itself. */

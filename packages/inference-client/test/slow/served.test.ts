@@ -113,6 +113,7 @@ describe("over TLS with a token", () => {
     expect(shown).toEqual([
       ["kept", true, "kept", true],
       ["network", true, "shared", false],
+      ["rotated", true, "shared", true],
       ["shared", true, "shared", false],
     ])
   })
