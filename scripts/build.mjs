@@ -67,9 +67,13 @@ const digestOf = (root, inputs) => {
   return digest.digest("hex")
 }
 
-/** What a workspace may have for browsers, each built by a script of its own: a page, or modules for other people's pages. */
+/** What a workspace may have for browsers, each built by a script of its own: pages, or modules for other people's pages. */
 const FOR_BROWSERS = [
-  { script: "build-page.mjs", frame: ["index.html"], built: join("dist", "page", "index.html") },
+  {
+    script: "build-page.mjs",
+    frame: ["index.html", join("predict", "index.html")],
+    built: join("dist", "page", "predict", "index.html"),
+  },
   { script: "build-bundle.mjs", frame: [], built: join("dist", "bundle", "consilium-inference.js") },
 ]
 const forBrowsers = (folder) => FOR_BROWSERS.filter(({ script }) => fs.existsSync(join(folder, script)))
@@ -161,7 +165,7 @@ const buildForBrowsers = async (root, options, holding) => {
   return 0
 }
 
-/** Builds now, under the lock. Resolves to the exit code of the compiler, or of the page's build. */
+/** Builds now, under the lock. Resolves to the exit code of the compiler, or of what is built for browsers. */
 const build = async (root, holding) => {
   const began = Date.now()
   const state = sourceState(root)

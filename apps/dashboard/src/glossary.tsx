@@ -1,11 +1,11 @@
 import { glossaryId } from "./glossary-id.js"
 import { Panel } from "./notices.js"
-import { GLOSSARY } from "./words.js"
+import type { GlossaryEntry } from "./words.js"
 
-export const Glossary = () => (
+export const Glossary = ({ entries }: { readonly entries: readonly GlossaryEntry[] }) => (
   <Panel id="glossary" title="What the words mean" wide>
     <dl className="glossary">
-      {GLOSSARY.map(({ word, means }) => (
+      {entries.map(({ word, means }) => (
         <div key={word} id={glossaryId(word)} tabIndex={-1}>
           <dt>{word}</dt>
           <dd>{means}</dd>

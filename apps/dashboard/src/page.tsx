@@ -14,7 +14,7 @@ import { Security } from "./security.js"
 import { chosenIn, searchFor, shownStudy } from "./study-choice.js"
 import { type Live, useLive, useStudies, useStudy } from "./study-data.js"
 import { Topology } from "./topology.js"
-import { stateWords } from "./words.js"
+import { GLOSSARY, stateWords } from "./words.js"
 
 interface HeaderProps {
   readonly live: Live
@@ -42,6 +42,9 @@ const Header = ({ live, studies, shown, onChoose }: HeaderProps) => (
         </select>
       </label>
     )}
+    <a className="elsewhere" href="./predict/">
+      Ask a model about a patient
+    </a>
     <span className={`pill pill-${live.state}`}>{LIVE_WORDS[live.state]}</span>
   </header>
 )
@@ -60,7 +63,7 @@ const Study = ({ view }: { readonly view: StudyView }) => (
       <Security view={view} />
     </div>
     <LogTail view={view} />
-    <Glossary />
+    <Glossary entries={GLOSSARY} />
   </div>
 )
 

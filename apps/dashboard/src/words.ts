@@ -223,7 +223,13 @@ export const roomWords = (
   return by === "planned" ? `all ${countText(rounds)}` : countText(rounds)
 }
 
-export const GLOSSARY: readonly { readonly word: string; readonly means: string }[] = [
+/** A word and what it means, in simple sentences. */
+export interface GlossaryEntry {
+  readonly word: string
+  readonly means: string
+}
+
+export const GLOSSARY: readonly GlossaryEntry[] = [
   {
     word: "Facility",
     means: "A hospital, clinic or centre that takes part. Its patients' records never leave it.",

@@ -29,7 +29,10 @@ export class WorkerAsker implements KeyPlace {
 
   /** Starts a worker of a script, such as the bundle's `consilium-inference-worker.js`. */
   static start(script: URL | string): WorkerAsker {
-    const worker = new Worker(script, { type: "module", name: "consilium keys" })
+    return WorkerAsker.of(new Worker(script, { type: "module", name: "consilium keys" }))
+  }
+  /** Takes a worker that was started in a bundler's own way; whoever closes the asker ends it. */
+  static of(worker: Worker): WorkerAsker {
     const asker = new WorkerAsker(worker, () => worker.terminate())
     worker.addEventListener("error", () =>
       asker.#fail(ended("The worker that holds the keys could not be started, or failed.")),
