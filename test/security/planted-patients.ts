@@ -23,17 +23,23 @@ const recordsFile = (run: StudyRun, facility: string): string => {
   return join(dirname(known.configPath), records.file)
 }
 
-/** Writes the patients into a facility's records, in place of its first rows. */
-export const plantPatients = (run: StudyRun, facility: string): void => {
-  const path = recordsFile(run, facility)
-  const [header, ...lines] = readFileSync(path, "utf8").trimEnd().split("\n")
+/** A table of heart records with the patients in place of its first rows. */
+export const withPlanted = (table: string): string => {
+  const [header, ...lines] = table.trimEnd().split("\n")
   const columns = (header as string).split(",")
   for (const [row, patient] of PATIENTS.entries()) {
     const fields = (lines[row] as string).split(",")
     for (const [name, value] of Object.entries(patient)) fields[columns.indexOf(name)] = String(value)
     lines[row] = fields.join(",")
   }
-  writeFileSync(path, `${[header, ...lines].join("\n")}\n`)
+  return `${[header, ...lines].join("\n")}\n`
+}
+export const PLANTED_PATIENTS = PATIENTS.length
+
+/** Writes the patients into a facility's records, in place of its first rows. */
+export const plantPatients = (run: StudyRun, facility: string): void => {
+  const path = recordsFile(run, facility)
+  writeFileSync(path, withPlanted(readFileSync(path, "utf8")))
 }
 
 /** Places of the planted patients among some rows. */

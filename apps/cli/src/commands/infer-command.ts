@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
 import { inferEvaluateCommand } from "./infer-evaluate-command.js"
 import { examples, readingHeart } from "./infer-options.js"
+import { inferPredictCommand } from "./infer-predict-command.js"
 import { inferServeCommand } from "./infer-serve-command.js"
 import { format } from "./printed.js"
 
@@ -141,5 +142,6 @@ export const inferCommands = (program: Command): void => {
   calibrate(infer)
   keys(infer)
   inferServeCommand(infer)
+  inferPredictCommand(infer)
   inferEvaluateCommand(infer)
 }

@@ -48,3 +48,6 @@ export const readingHeart = (command: Command, purpose: string): Command =>
 /** What a help text ends with. */
 export const examples = (...lines: readonly string[]): string =>
   `\n${lines.length === 1 ? "Example" : "Examples"}:\n${lines.map((line) => `  consilium infer ${line}`).join("\n")}`
+
+/** One value more of an option that may be repeated. */
+export const repeated = (text: string, before: readonly string[]): readonly string[] => [...before, text]

@@ -1,9 +1,7 @@
 import { availableParallelism } from "node:os"
 import type { Command } from "commander"
-import { whole } from "./infer-options.js"
+import { repeated, whole } from "./infer-options.js"
 import { format } from "./printed.js"
-
-const another = (text: string, before: readonly string[]): readonly string[] => [...before, text]
 
 /** `consilium infer serve`. */
 export const inferServeCommand = (infer: Command): void => {
@@ -16,7 +14,7 @@ export const inferServeCommand = (infer: Command): void => {
     .option(
       "--keys <[name=]dir>",
       "public keys that `infer keys` wrote, of askers on this machine or of the holder of a token (may be repeated)",
-      another,
+      repeated,
       [],
     )
     .option("--state <dir>", "where keys and budgets of askers are remembered (default: asking, in --models)")
@@ -32,7 +30,7 @@ export const inferServeCommand = (infer: Command): void => {
       "--tokens <file>",
       "YAML list of tokens as in leader.yaml: name, role (clinician), sha256, expires",
     )
-    .option("--allow-origin <origin>", "a page of this origin may ask (may be repeated)", another, [])
+    .option("--allow-origin <origin>", "a page of this origin may ask (may be repeated)", repeated, [])
     .option(
       "--answers <n>",
       "answers of one model that one asker may have (default: as many as do not determine a kept model; any number of a shared one)",

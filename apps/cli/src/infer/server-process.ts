@@ -18,6 +18,8 @@ export interface ServerProcessOptions {
   /** Answers of one model that an asker may have; the server's own rule, unless told. */
   readonly answers?: number
   readonly requestsPerSecond?: number
+  /** The built program, where this file is not built. */
+  readonly program?: string
 }
 
 interface Ended {
@@ -67,7 +69,9 @@ export class ServerProcess {
     const { certificate } = options
     try {
       const args = await wordsOf(options, folder)
-      const child = spawn(process.execPath, [ENTRY, ...args], { stdio: ["pipe", "pipe", "pipe"] })
+      const child = spawn(process.execPath, [options.program ?? ENTRY, ...args], {
+        stdio: ["pipe", "pipe", "pipe"],
+      })
       child.stdin.on("error", () => undefined)
       const log: string[] = []
       child.stderr.on("data", (chunk: Buffer) => log.push(chunk.toString("utf8")))
