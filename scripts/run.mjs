@@ -1,4 +1,4 @@
-// The bootstrap behind `npm run demo`, `npm run example`, `npm test` and its kin, and `npm run build`: from a fresh clone to a running program with nothing but Node.js and npm. Only built-in modules, and nothing newer than
+// The bootstrap behind `npm run demo` and `demo:inference`, `npm run example`, `npm test` and its kin, and `npm run build`: from a fresh clone to a running program with nothing but Node.js and npm. Only built-in modules, and nothing newer than
 // ES2019, so that an old Node reaches the sentence that says it is old.
 // biome-ignore-all lint/style/useNodejsImportProtocol: an old Node does not know the prefix
 import { readdirSync } from "fs"
@@ -15,6 +15,7 @@ const vitest = join(root, "node_modules", "vitest", "vitest.mjs")
 /** Each command's program and arguments; none for `build`, which is done when the build is. */
 const COMMANDS = {
   demo: [join(root, "apps", "cli", "bin", "consilium.js"), "demo"],
+  "demo:inference": [join(root, "apps", "cli", "bin", "consilium.js"), "infer", "demo"],
   test: [vitest, "run", "--project", "fast"],
   "test:slow": [vitest, "run", "--project", "slow"],
   "test:security": [join(root, "scripts", "security-table.mjs")],
@@ -55,8 +56,8 @@ const run = async (name, args) => {
   const program = example || COMMANDS[name]
   if (program === null) return 0
   return runChild(process.execPath, program.concat(example ? args.slice(1) : args), {
-    // the tests belong to this tree wherever the command is given; the demo writes where its user stands
-    cwd: name === "demo" ? process.cwd() : root,
+    // the tests belong to this tree wherever the command is given; demos read and write where their user stands
+    cwd: name.startsWith("demo") ? process.cwd() : root,
     stdio: "inherit",
   })
 }

@@ -128,7 +128,9 @@ describe("what runs before Node's version is known", () => {
     for (const args of [["fly"], [], ["constructor"]]) {
       const result = await run([join(ROOT, "scripts/run.mjs"), ...args], scratch)
       expect([result.code, result.stdout]).toEqual([2, ""])
-      expect(result.stderr).toContain("usage: node scripts/run.mjs demo|test|test:slow|test:security|build")
+      expect(result.stderr).toContain(
+        "usage: node scripts/run.mjs demo|demo:inference|test|test:slow|test:security|build",
+      )
     }
   })
 })

@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from "node:child_process"
+import { execFile, execFileSync, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -6,6 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { ServerProcess } from "../../apps/cli/src/infer/server-process.js"
 import { throwAwayCertificate } from "../../apps/cli/src/infer/throw-away-certificate.js"
 import { buildProgram, PROGRAM } from "../security/study-run.js"
+import { ROOT } from "../source-tree.js"
+
+const RUN = join(ROOT, "scripts", "run.mjs")
 
 /* Models are asked on the command line as people ask them: real servers in processes of their own. */
 
@@ -167,5 +170,31 @@ describe("infer evaluate", () => {
     const { code, stdout } = await infer("evaluate", ...served("another"), "--n", "9", "--format", "json")
     expect(code).toBe(6)
     expect(JSON.parse(stdout).maxLogitError).toBeGreaterThan(0.01)
+  })
+})
+
+describe("npm run demo:inference", () => {
+  const demo = (...args: readonly string[]): string =>
+    execFileSync(process.execPath, [RUN, "demo:inference", ...args], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    })
+
+  it("shows both models plain and encrypted, as one JSON value", () => {
+    const report = JSON.parse(demo("--patients", "12", "--format", "json"))
+    expect(report).toMatchObject({ synthetic: true, n: 12 })
+    expect(report.models.map(({ kind }: { kind: string }) => kind)).toEqual(["lr", "nn"])
+    for (const model of report.models) {
+      expect(model).toMatchObject({ classAgreement: 1, calibration: "platt", requests: 12 })
+      expect(model.patients).toHaveLength(12)
+      expect(model.maxLogitError).toBeLessThan(model.errorBound)
+      expect(model.bars.every(({ holds }: Bar) => holds)).toBe(true)
+    }
+  })
+  it("tells people what happened, and that the patients are made up", () => {
+    const text = demo("--patients", "10")
+    expect(text).toContain("The patients are MADE UP")
+    expect(text).toMatch(/same answer both ways {2,}10 of 10 {2,}10 of 10/)
+    expect(text).toContain("and 2 more patients")
   })
 })

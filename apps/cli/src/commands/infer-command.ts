@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
+import { inferDemoCommand } from "./infer-demo-command.js"
 import { inferEvaluateCommand } from "./infer-evaluate-command.js"
 import { examples, readingHeart } from "./infer-options.js"
 import { inferPredictCommand } from "./infer-predict-command.js"
@@ -144,4 +145,5 @@ export const inferCommands = (program: Command): void => {
   inferServeCommand(infer)
   inferPredictCommand(infer)
   inferEvaluateCommand(infer)
+  inferDemoCommand(infer)
 }

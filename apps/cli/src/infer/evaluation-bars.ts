@@ -46,6 +46,14 @@ const most = (id: string, what: string, value: number, limit: number, unit: stri
   holds: value <= limit,
 })
 
+/** Keys of the packing with features in slots are what it takes: no bar is about them. */
+const keyBars = (plan: InferencePlan, keys: number, { upBytes }: Limits): readonly Bar[] => {
+  if (plan.packing === "slots-by-feature") return []
+  return plan.weights === "kept"
+    ? [most("keys", "keys sent once", keys, upBytes, "B")]
+    : [most("keys", "keys sent", keys, 0, "B")]
+}
+
 /** The bars of a plan, and whether each holds. */
 export const barsOf = ({ plan, network, evaluation, extremes, timed }: Barred): readonly Bar[] => {
   const limits = network ? NETWORK : plan.weights === "kept" ? KEPT : SHARED
@@ -67,8 +75,6 @@ export const barsOf = ({ plan, network, evaluation, extremes, timed }: Barred): 
       ? [most("latency-p50", "time of one patient, half at most", latencyMs.p50, limits.p50Ms, "ms")]
       : []),
     most("upload", "sent for one patient", bytes.up, limits.upBytes, "B"),
-    ...(plan.weights === "kept"
-      ? [most("keys", "keys sent once", bytes.keys, limits.upBytes, "B")]
-      : [most("keys", "keys sent", bytes.keys, 0, "B")]),
+    ...keyBars(plan, bytes.keys, limits),
   ]
 }
