@@ -2,6 +2,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { Asker } from "@consilium/inference/client/asker"
 import { compile } from "@consilium/inference/compile/compile"
 import { planFromBytes, planToBytes, type WeightsMode } from "@consilium/inference/plan/plan"
+import { columnsOf } from "@consilium/inference/schema/fields"
 import { spendAnswers } from "@consilium/inference/server/answer-budget"
 import { checkOwner, EMPTY_REGISTER, registerKey } from "@consilium/inference/server/key-register"
 import { ModelServer } from "@consilium/inference/server/model-server"
@@ -285,6 +286,24 @@ describe("an asker refuses a program of layers", () => {
   it("with more primes than are secure", () => {
     const specialPrimes = nttPrimes(plan.degree, 30, 16).slice(6)
     expect(codeOf(() => new Asker({ ...plan, program: { ...program, specialPrimes } }))).toMatch(/^lattice\//)
+  })
+  it("whose keys would be larger than any plan's", () => {
+    const fields = Array.from({ length: 200 }, (_, i) => ({ name: `f${i}`, type: "boolean" as const }))
+    const schema = { fields, columns: columnsOf(fields) }
+    const primes = nttPrimes(16384, 30, 14)
+    const hidden = { width: 1024, degree: 2 as const, scaleBits: 20 }
+    const layers = [11, 9, 7, 5, 3].map((left) => ({ ...hidden, primes: left }))
+    const large = {
+      ...plan,
+      schema,
+      degree: 16384,
+      primes: primes.slice(0, 13),
+      answerPrimes: 3,
+      answerBits: 40,
+      patients: 1,
+      program: { specialPrimes: primes.slice(13), layers },
+    }
+    expect(() => new Asker(large)).toThrow(/^A plan wants keys of \d+ bytes; there are 67108864 at most\.$/)
   })
   it("cut short, or with an activation of another degree", () => {
     const bytes = planToBytes(plan)

@@ -5,10 +5,10 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
   expect(exchanges()).toMatchInlineSnapshot(`
     {
       "features": {
-        "answer": "eabb771e2374ea44",
-        "key": "f01a4ce6838dac91",
-        "plan": "7bab00a87a10a66a",
-        "request": "b28ad6114c612951",
+        "answer": "78b0ffdccdcbb829",
+        "key": "3db7bc0e94c94ba4",
+        "plan": "9090bf7f7ee97261",
+        "request": "3df297b067a8d187",
         "rounded": [
           0.339,
           0.338,

@@ -72,7 +72,7 @@ describe("errors in slots are within their bounds", () => {
       const rotated = phase(secret, { parameters, parts: turned as typeof parts, limbs })
       return Math.max(largestOf(off, limbs), largestOf(ring.subtract(rotated, wanted), limbs))
     })
-    within(most, largestSwitch(stage, 2), 0.1)
+    within(most, largestSwitch(stage), 0.1)
   })
   it("of divisions by primes", () => {
     const arithmetic = new RlweArithmetic(parameters)

@@ -13,6 +13,13 @@ export const modelMarkWords = (mark: string): Wording => {
   return plain === undefined ? { plain: mark, term: null } : { plain, term: mark }
 }
 
+/** What answers tell where weights are shared. */
+const TOLD: Readonly<Record<InferencePlan["packing"], string>> = {
+  "lr-coefficients": "from one answer, whoever asks can compute every weight of it",
+  "slots-by-patient": "from one answer, whoever asks can compute the sum of squares that it is",
+  "slots-by-feature": "whoever asks can work it out from answers, and nothing in them is drowned",
+}
+
 /** What the mode of a plan means for the one who asks. */
 export const weightsWords = ({ weights, packing }: Pick<InferencePlan, "weights" | "packing">): string => {
   if (weights === "kept")
@@ -20,20 +27,19 @@ export const weightsWords = ({ weights, packing }: Pick<InferencePlan, "weights"
       "The model is kept from honest askers: an answer tells them their risk and nothing else of its weights. Enough answers " +
       "together still determine it, so answers are counted. Whoever cheats can read weights out of answers."
     )
-  return packing === "lr-coefficients"
-    ? "The patient is hidden, the model is not: from one answer, whoever asks can compute every weight of it."
-    : "The patient is hidden, the model is not: from one answer, whoever asks can compute the sum of squares that it is."
+  return `The patient is hidden, the model is not: ${TOLD[packing]}.`
 }
 
 /** Where the secret key is, and for how long. */
-export const keyWords = ({ weights }: Pick<InferencePlan, "weights">): string =>
-  weights === "kept"
+export const keyWords = ({ weights, packing }: Pick<InferencePlan, "weights" | "packing">): string =>
+  weights === "kept" || packing === "slots-by-feature"
     ? "In a worker of this tab, which keeps it to itself. Its public half was sent to the server once. It is erased when you leave the page or choose another model."
     : "In a worker of this tab, which keeps it to itself. Every request has a fresh one, erased as soon as its answer is opened. None is ever sent."
 
 const PACKINGS: Readonly<Record<InferencePlan["packing"], string>> = {
   "lr-coefficients": "patients one after the other in one ciphertext",
   "slots-by-patient": "one ciphertext for each column, patients side by side in it",
+  "slots-by-feature": "all columns of a patient in one ciphertext, a few patients side by side",
 }
 export const packingWords = (packing: InferencePlan["packing"]): string => PACKINGS[packing]
 

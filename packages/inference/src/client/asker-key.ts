@@ -12,19 +12,18 @@ import {
   maskingKeyFromBytes,
   maskingKeyToBytes,
 } from "../wire/asking-key.js"
-import { DIGEST_BYTES, malformed } from "../wire/head.js"
+import { DIGEST_BYTES, MOST_KEY_BYTES, malformed } from "../wire/head.js"
 import type { PreparedPlan } from "../wire/prepared-plan.js"
 import { evaluationKeys, madeWith } from "./evaluation-keys.js"
 
 const FORMAT = 1
 const MOST_DEGREE = 2 ** 16
-const MOST_UPLOAD_BYTES = 2 ** 26
 /** The coefficients of the secret, each plus one in a byte; what is uploaded is kept with them. */
 const stored = record({
   format: u8,
   plan: fixedBytes(DIGEST_BYTES),
   secret: bytes(MOST_DEGREE),
-  upload: bytes(MOST_UPLOAD_BYTES),
+  upload: bytes(MOST_KEY_BYTES),
 })
 
 const read = (file: Uint8Array) => {

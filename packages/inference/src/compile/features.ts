@@ -1,19 +1,16 @@
 import { productOf } from "@consilium/lattice/ring/crt"
 import { nttPrimes } from "@consilium/lattice/ring/primes"
-import { MOST_MODULUS_BITS } from "@consilium/lattice/rlwe/parameters"
 import type { SlotNetwork } from "../model/integer-model.js"
-import { featureLayout, MOST_WIDTH, widthAbove } from "../plan/feature-layout.js"
+import { MOST_WIDTH } from "../plan/feature-layout.js"
 import { type FeatureProgram, MOST_HIDDEN_LAYERS, weightScale } from "../plan/feature-program.js"
-import { stagePlaces } from "../plan/feature-stages.js"
 import { type Chain, type ChainReach, chainReach, slotNetwork } from "./chain.js"
+import { type Candidate, candidatesOf, layoutFor } from "./feature-candidates.js"
 import { ceilingOf } from "./integers.js"
 import { type LayerProof, noPlan } from "./refusal.js"
 import { type SlotError, type SlotScales, type SlotSizes, slotError } from "./slot-error.js"
 import { largestSwitch } from "./slot-noise.js"
 
 const DEGREES = [4096, 8192, 16384] as const
-const PRIME_BITS = [26, 27, 28, 29, 30] as const
-const MOST_SPECIAL = 7
 /** Of what is encoded: doubles hold no more digits, and the encoder no more bits. */
 const MOST_INPUT_BITS = 45
 const LEAST_BITS = 12
@@ -25,69 +22,6 @@ const SWEEPS = [
   { reach: 2, step: 1 },
 ] as const
 const MOST_ENCODED = 2 ** 91
-
-/** Numbers of primes: before the first layer, and those that are left at each activation. */
-interface Depths {
-  readonly first: number
-  readonly left: readonly number[]
-}
-
-/** A product takes about as many primes as its degree, or one more; the first layer one or two. */
-const depthsOf = (degrees: readonly number[]): readonly Depths[] => {
-  const last = degrees[degrees.length - 1] as number
-  let left: readonly (readonly number[])[] = [[last], [last + 1]]
-  for (const degree of degrees.slice(0, -1).reverse())
-    left = left.flatMap((later) =>
-      [degree, degree + 1].map((given) => [(later[0] as number) + given, ...later]),
-    )
-  return left.flatMap((all) => [1, 2].map((given) => ({ first: (all[0] as number) + given, left: all })))
-}
-
-/** What is tried: primes of so many bits, given up at these places. */
-interface Candidate extends Depths {
-  readonly degree: number
-  readonly bits: number
-  readonly special: number
-  /** Of keys and a request, to choose by: the time of a server grows with them as well. */
-  readonly bytes: number
-}
-
-/** Rotations and products of each stage. */
-const stageSwitchCounts = (layout: SlotSizes["layout"]): readonly number[] =>
-  stagePlaces(layout).map((places, stage) => new Set(places).size + (stage === 0 ? 0 : 1))
-
-const layoutFor = (network: SlotNetwork, degree: number): SlotSizes["layout"] =>
-  featureLayout(
-    degree,
-    network.layers[0]?.weights[0]?.length ?? 0,
-    network.layers.map(({ weights }) => widthAbove(weights.length)),
-  )
-
-/** The candidates of a degree that are within the table of secure parameters, fewest bytes first. */
-const candidatesOf = (network: SlotNetwork, degree: number): readonly Candidate[] => {
-  const layout = layoutFor(network, degree)
-  const counts = stageSwitchCounts(layout)
-  const degrees = network.layers.map(({ slopes }) => (slopes.length === 0 ? 2 : 3))
-  const bytesOf = ({ first, left }: Depths, bits: number, special: number): number => {
-    const limbs = counts.reduce((sum, count, stage) => {
-      const own = left[stage - 1] ?? first
-      return sum + count * Math.ceil(own / special) * (own + special)
-    }, layout.ciphertexts * first)
-    return (limbs * bits * degree) / 8
-  }
-  return depthsOf(degrees)
-    .flatMap((depths) =>
-      PRIME_BITS.flatMap((bits) => {
-        const room = Math.floor((MOST_MODULUS_BITS[degree] as number) / bits) - depths.first
-        const own = Array.from({ length: Math.min(room, MOST_SPECIAL) }, (_, k): Candidate => {
-          const special = k + 1
-          return { ...depths, degree, bits, special, bytes: bytesOf(depths, bits, special) }
-        })
-        return own.sort((a, b) => a.bytes - b.bytes).slice(0, 1)
-      }),
-    )
-    .sort((a, b) => a.bytes - b.bytes)
-}
 
 export interface FeatureChoice {
   readonly degree: number
@@ -127,8 +61,8 @@ class Trial {
     this.#sizes = {
       degree,
       layout,
-      switches: stageSwitchCounts(layout).map((count, stage) =>
-        largestSwitch({ degree, primes: primes.slice(0, left[stage - 1] ?? first), specialPrimes }, count),
+      switches: [first, ...left].map((count) =>
+        largestSwitch({ degree, primes: primes.slice(0, count), specialPrimes }),
       ),
       dropped: left.map((count, l) => product(primes.slice(count, left[l - 1] ?? first))),
     }

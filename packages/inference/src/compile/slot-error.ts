@@ -1,6 +1,7 @@
-import type { SlotLayer, SlotNetwork } from "../model/integer-model.js"
+import type { SlotNetwork } from "../model/integer-model.js"
 import type { FeatureLayout } from "../plan/feature-layout.js"
 import { diagonalSteps } from "../plan/feature-stages.js"
+import { PaddedLayer } from "./padded-layer.js"
 import { divisionVariance, encodingVariance, freshVariance, largestReal, largestSlot } from "./slot-noise.js"
 
 /** What of a choice of parameters does not depend on scales. */
@@ -27,61 +28,11 @@ export interface SlotError {
   readonly outputs: readonly number[]
 }
 
-/** Doubles have 53 bits; sums of thousands of products and the transform lose fewer than nine. */
-const DOUBLES = 2 ** -44
+/** Doubles have 53 bits. The transform spreads its roundings over all slots: relative to the largest number, it loses fewer than 13. */
+const DOUBLES = 2 ** -40
+/** More polynomials than are encoded for a layer. */
+const MOST_ENCODED = 2 ** 11
 const SLACK = 1 + 2 ** -20
-
-/** An activation over sizes up to y: its largest size, slope, and what is left of a step beyond the slope's part. */
-const squareBounds = {
-  size: (y: number): number => y * y,
-  slope: (y: number): number => 2 * y,
-  rest: (_y: number, step: number): number => step * step,
-}
-const cubeBounds = (p: number): typeof squareBounds => ({
-  size: (y) => Math.max(y * Math.abs(y * y + p), y * y * y + Math.abs(p) * y),
-  slope: (y) => Math.max(Math.abs(p), Math.abs(3 * y * y + p)),
-  rest: (y, step) => 3 * y * step * step + step * step * step,
-})
-
-/** A layer with its numbers up to the padded width; what is beyond its units is zero but for errors. */
-class PaddedLayer {
-  readonly width: number
-  readonly #layer: SlotLayer
-  readonly #sizes: Float64Array
-
-  constructor(layer: SlotLayer, sizes: Float64Array, width: number) {
-    this.width = width
-    this.#layer = layer
-    this.#sizes = sizes
-  }
-  size(unit: number): number {
-    return this.#sizes[unit] ?? 0
-  }
-  bounds(unit: number): typeof squareBounds {
-    return this.#layer.slopes.length === 0 ? squareBounds : cubeBounds(this.#layer.slopes[unit] ?? 0)
-  }
-  get degree(): 2 | 3 {
-    return this.#layer.slopes.length === 0 ? 2 : 3
-  }
-  bias(unit: number): number {
-    return Math.abs(this.#layer.biases[unit] ?? 0)
-  }
-  weight(unit: number, input: number): number {
-    return Math.abs(this.#layer.weights[unit]?.[input] ?? 0)
-  }
-  /** sum_i |w_i| f(i) */
-  weighted(unit: number, of: (input: number) => number): number {
-    let sum = 0
-    const row = this.#layer.weights[unit] ?? []
-    for (let i = 0; i < row.length; i++) sum += Math.abs(row[i] as number) * of(i)
-    return sum
-  }
-  squares(unit: number): number {
-    let sum = 0
-    for (const w of this.#layer.weights[unit] ?? []) sum += w * w
-    return sum
-  }
-}
 
 /** Errors that come into being between one activation and the next. */
 interface Source {
@@ -91,18 +42,173 @@ interface Source {
   readonly fixed: Float64Array
   /** Both together at most. */
   readonly most: Float64Array
-  /** The most that a unit's number is off, with what came before. */
+}
+
+/** An activation over all that can come into it, errors included. */
+interface Active {
+  readonly layer: PaddedLayer
+  /** The largest sizes of what comes in and out, and the largest slope. */
+  readonly input: Float64Array
+  readonly output: Float64Array
+  readonly slope: Float64Array
+  /** What the activation itself adds to the errors of what it gives. */
+  readonly added: Float64Array
+  /** The most that what comes in is off. */
   readonly total: Float64Array
+  readonly source: Source
 }
 
 const units = (width: number, of: (unit: number) => number): Float64Array =>
   Float64Array.from({ length: width }, (_, unit) => of(unit))
 const sumOf = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0)
+/** sum_u a_u b_u c_u */
+const sumOfProducts = (...factors: readonly Float64Array[]): number =>
+  sumOf(
+    units(factors[0]?.length ?? 0, (u) => factors.reduce((product, one) => product * (one[u] as number), 1)),
+  )
+
+/** The layers one after the other, with the errors of each at its worst. */
+class ForwardErrors {
+  readonly layers: readonly Active[]
+  readonly #sizes: SlotSizes
+  readonly #scales: SlotScales
+  /** The largest rounding of what is encoded, before its scale. */
+  readonly #rounding: number
+
+  constructor(layers: readonly PaddedLayer[], sizes: SlotSizes, scales: SlotScales) {
+    const { degree } = sizes
+    this.#sizes = sizes
+    this.#scales = scales
+    this.#rounding = largestSlot(encodingVariance(degree), (MOST_ENCODED * degree) / 2)
+    const done: Active[] = []
+    for (const layer of layers) {
+      const before = done[done.length - 1]
+      done.push(this.#active(layer, done.length, this.#source(layer, done.length, before), before))
+    }
+    this.layers = done
+  }
+
+  /** The scale of what comes into an activation. */
+  #scale(l: number): number {
+    return 2 ** (this.#scales.scaleBits[l] as number)
+  }
+  #switch(stage: number): number {
+    return this.#sizes.switches[stage] as number
+  }
+
+  #source(layer: PaddedLayer, l: number, before: Active | undefined): Source {
+    const { degree, layout, dropped } = this.#sizes
+    const [scale, one, slots] = [this.#scale(l), this.#switch(l), degree / 2]
+    const comesIn =
+      before === undefined ? 2 ** this.#scales.inputBits : this.#scale(l - 1) ** before.layer.degree
+    // before the primes are given up
+    const wide = scale * (dropped[l] as number)
+    const fresh = before === undefined ? freshVariance(degree) / comesIn ** 2 : 0
+    const division = divisionVariance(degree) / scale ** 2
+    const variance = units(layer.width, (u) => layer.squares(u) * fresh + division)
+    const { weight, bias } = layer.largest()
+    const weightError = (this.#rounding * comesIn) / wide + DOUBLES * weight
+    const { switches, sizes } =
+      before === undefined
+        ? {
+            switches: layout.columnsEach - 1,
+            sizes:
+              layout.columnsEach * layout.ciphertexts * (1 + largestSlot(fresh, slots * layout.ciphertexts)),
+          }
+        : {
+            switches: this.#innerSwitches(before.layer.width, layer.width),
+            sizes: sumOf(before.output) + sumOf(before.added) + (before.layer.width * one) / comesIn,
+          }
+    const inputError = (i: number): number =>
+      before === undefined ? DOUBLES : (before.added[i] as number) + one / comesIn
+    const fixed = units(
+      layer.width,
+      (u) =>
+        layer.weighted(u, inputError) +
+        weightError * sizes +
+        (switches * one) / wide +
+        this.#rounding / scale +
+        DOUBLES * bias,
+    )
+    const most = units(layer.width, (u) => largestSlot(variance[u] as number, slots) + (fixed[u] as number))
+    return { variance, fixed, most }
+  }
+
+  /** Switches by giant steps and sums, each as often as it is doubled afterwards. */
+  #innerSwitches(from: number, to: number): number {
+    const { diagonals, babies } = diagonalSteps(from, to)
+    return (diagonals / babies) * Math.max(1, from / to)
+  }
+
+  #active(layer: PaddedLayer, l: number, source: Source, before: Active | undefined): Active {
+    const { width } = layer
+    const total = units(
+      width,
+      (u) =>
+        (source.most[u] as number) +
+        (before === undefined
+          ? 0
+          : layer.weighted(u, (i) => (before.slope[i] as number) * (before.total[i] as number))),
+    )
+    const [scale, one] = [this.#scale(l), this.#switch(l + 1)]
+    const input = units(width, (u) => layer.size(u) + (total[u] as number))
+    const output = units(width, (u) => layer.bounds(u).size(layer.size(u), total[u] as number))
+    const slope = units(width, (u) => layer.bounds(u).slope(layer.size(u), total[u] as number))
+    const added = units(width, (u) => {
+      const product = layer.degree === 2 ? 0 : ((one + this.#rounding) / scale ** 2) * (input[u] as number)
+      return product + one / scale ** layer.degree + DOUBLES * (output[u] as number)
+    })
+    return { layer, input, output, slope, added, total, source }
+  }
+
+  /** What is added behind the last activation: by switches, and by the bias. */
+  answerError(bias: number): number {
+    const last = this.layers.length - 1
+    const { layer, added } = this.layers[last] as Active
+    const answer = this.#scale(last) ** layer.degree
+    const summed = ((layer.width - 1) * this.#switch(last + 1) + this.#rounding) / answer
+    return sumOf(added) + summed + DOUBLES * Math.abs(bias)
+  }
+}
+
+/** How fast the logit changes at most with what comes into each activation. */
+const gradientBounds = (layers: readonly Active[]): readonly Float64Array[] => {
+  const gradients: Float64Array[] = []
+  let onwards = (_: number): number => 1
+  for (const { layer, slope } of [...layers].reverse()) {
+    const after = onwards
+    const gradient = units(layer.width, (u) => (slope[u] as number) * after(u))
+    gradients.unshift(gradient)
+    onwards = (i) => gradient.reduce((sum, g, u) => sum + g * layer.weight(u, i), 0)
+  }
+  return gradients
+}
+
+/** What the errors of one source do to the logit beyond first order. */
+const beyondFirstOrder = (layers: readonly Active[], from: number): number => {
+  let first = (layers[from] as Active).source.most
+  let rest: Float64Array = new Float64Array(first.length)
+  for (const [l, { layer, input, slope }] of layers.entries()) {
+    if (l < from) continue
+    const [before, left] = [first, rest]
+    const step =
+      l === from ? before : units(layer.width, (u) => layer.weighted(u, (i) => before[i] as number))
+    const off = l === from ? left : units(layer.width, (u) => layer.weighted(u, (i) => left[i] as number))
+    first = units(layer.width, (u) => (slope[u] as number) * (step[u] as number))
+    rest = units(
+      layer.width,
+      (u) =>
+        (slope[u] as number) * (off[u] as number) +
+        layer.bounds(u).rest(input[u] as number, (step[u] as number) + (off[u] as number)),
+    )
+  }
+  return sumOf(rest)
+}
 
 /**
  * How far logits are off at most, over all declared patients.
  *
- * Math:  with F_l from what goes into activation l to the logit and d_l the error that comes into being there, the logit is off by
+ * Math:  with F_l from what comes into activation l to the logit and d_l the error that comes into being there, the logit is off by
  *        sum_l F_l(y_l + d_l) - F_l(y_l), y_l all that came before, which d_l does not depend on. To first order that is the gradient
  *        times d_l: sub-Gaussian with sum_u G_u^2 variance_u for random noise, at most sum_u G_u fixed_u for the rest, G bounds of the
  *        gradient over the widened intervals. What is left is bounded by carrying (first order, rest) through the layers.
@@ -111,133 +217,25 @@ const sumOf = (values: Float64Array): number => values.reduce((sum, value) => su
 export const slotError = (
   network: SlotNetwork,
   reach: readonly Float64Array[],
-  { degree, layout, switches, dropped }: SlotSizes,
-  { inputBits, scaleBits }: SlotScales,
+  sizes: SlotSizes,
+  scales: SlotScales,
 ): SlotError => {
-  const slots = degree / 2
-  const layers = network.layers.map(
+  const { layout } = sizes
+  const padded = network.layers.map(
     (layer, l) => new PaddedLayer(layer, reach[l] as Float64Array, layout.widths[l] as number),
   )
-  const columns = layout.columnsEach * layout.ciphertexts
-  const rounding = largestSlot(encodingVariance(degree), 2 ** 10 * slots)
-  const fresh = freshVariance(degree) / 4 ** inputBits
-  const freshSlot = largestSlot(fresh, slots * layout.ciphertexts)
-
-  /** Of an activation: the sizes it takes and gives, its slope, and the errors that key switching adds to what it gives. */
-  const after = (layer: PaddedLayer, total: Float64Array, l: number) => {
-    const scale = 2 ** (scaleBits[l] as number)
-    const most = switches[l + 1] as number
-    const { width } = layer
-    const input = units(width, (u) => layer.size(u) + (total[u] as number))
-    const output = units(width, (u) => layer.bounds(u).size(input[u] as number))
-    const added = units(width, (u) => {
-      const product = layer.degree === 2 ? 0 : ((most + rounding) / scale ** 2) * (input[u] as number)
-      return product + most / scale ** layer.degree + DOUBLES * (output[u] as number)
-    })
-    const slope = units(width, (u) => layer.bounds(u).slope(input[u] as number))
-    return { input, output, added, slope }
-  }
-
-  const sources: Source[] = []
-  const active: ReturnType<typeof after>[] = []
-  layers.forEach((layer, l) => {
-    const before = active[l - 1]
-    const scale = 2 ** (scaleBits[l] as number)
-    const comesIn =
-      before === undefined
-        ? 2 ** inputBits
-        : 2 ** ((layers[l - 1] as PaddedLayer).degree * (scaleBits[l - 1] as number))
-    const wide = scale * (dropped[l] as number)
-    const weightError = rounding / (wide / comesIn)
-    const { width } = layer
-    const variance = units(width, (u) => {
-      const inputs = before === undefined ? layer.squares(u) * fresh : 0
-      return inputs + divisionVariance(degree) / scale ** 2
-    })
-    const one = switches[l] as number
-    let switched = (layout.columnsEach - 1) * one
-    let sizes = columns * (1 + freshSlot)
-    if (before !== undefined) {
-      const from = (layers[l - 1] as PaddedLayer).width
-      const { diagonals, babies } = diagonalSteps(from, width)
-      switched = (diagonals / babies) * Math.max(1, from / width) * one
-      sizes = sumOf(before.output) + sumOf(before.added) + (from * one) / comesIn
-    }
-    const fixed = units(width, (u) => {
-      const carried =
-        before === undefined ? 0 : layer.weighted(u, (i) => (before.added[i] as number) + one / comesIn)
-      const whole =
-        layer.weighted(u, (i) => (before === undefined ? 1 : (before.output[i] as number))) + layer.bias(u)
-      return carried + weightError * sizes + switched / wide + rounding / scale + DOUBLES * whole
-    })
-    const most = units(width, (u) => largestSlot(variance[u] as number, slots) + (fixed[u] as number))
-    const earlier = sources[l - 1]?.total
-    const total = units(width, (u) => {
-      const inherited =
-        before === undefined || earlier === undefined
-          ? 0
-          : layer.weighted(u, (i) => (before.slope[i] as number) * (earlier[i] as number))
-      return inherited + (most[u] as number)
-    })
-    sources.push({ variance, fixed, most, total })
-    active.push(after(layer, total, l))
-  })
-
-  const last = layers.length - 1
-  const gradients: Float64Array[] = []
-  for (let l = last; l >= 0; l--) {
-    const { slope } = active[l] as (typeof active)[number]
-    const later = gradients[l + 1]
-    const onwards = new Float64Array(slope.length).fill(later === undefined ? 1 : 0)
-    if (later !== undefined) {
-      const next = layers[l + 1] as PaddedLayer
-      for (let i = 0; i < onwards.length; i++)
-        onwards[i] = later.reduce((sum, g, u) => sum + g * next.weight(u, i), 0)
-    }
-    gradients[l] = units(slope.length, (u) => (slope[u] as number) * (onwards[u] as number))
-  }
-
-  /** What errors of one source do to the logit beyond first order. */
-  const beyond = (from: number): number => {
-    let first: Float64Array = (sources[from] as Source).most
-    let rest: Float64Array = new Float64Array(first.length)
-    for (let l = from; l <= last; l++) {
-      const layer = layers[l] as PaddedLayer
-      const { input, slope } = active[l] as (typeof active)[number]
-      if (l > from) {
-        const [carried, left] = [first, rest]
-        first = units(layer.width, (u) => layer.weighted(u, (i) => carried[i] as number))
-        rest = units(layer.width, (u) => layer.weighted(u, (i) => left[i] as number))
-      }
-      const [step, left] = [first, rest]
-      first = units(layer.width, (u) => (slope[u] as number) * (step[u] as number))
-      rest = units(
-        layer.width,
-        (u) =>
-          (slope[u] as number) * (left[u] as number) +
-          layer.bounds(u).rest(input[u] as number, (step[u] as number) + (left[u] as number)),
-      )
-    }
-    return sumOf(rest)
-  }
-
-  const answer = 2 ** ((layers[last] as PaddedLayer).degree * (scaleBits[last] as number))
-  const lastActive = active[last] as (typeof active)[number]
-  const width = (layers[last] as PaddedLayer).width
-  let error =
-    sumOf(lastActive.added) +
-    ((width - 1) * (switches[last + 1] as number) + rounding) / answer +
-    DOUBLES * Math.abs(network.bias)
-  sources.forEach(({ variance, fixed }, l) => {
+  const forward = new ForwardErrors(padded, sizes, scales)
+  const { layers } = forward
+  const gradients = gradientBounds(layers)
+  let error = forward.answerError(network.bias)
+  for (const [l, { source }] of layers.entries()) {
     const gradient = gradients[l] as Float64Array
-    const spread = gradient.reduce((sum, g, u) => sum + g * g * (variance[u] as number), 0)
-    error += largestReal(spread, layout.stride * layers.length)
-    error += gradient.reduce((sum, g, u) => sum + g * (fixed[u] as number), 0)
-    error += beyond(l)
-  })
+    error += largestReal(sumOfProducts(gradient, gradient, source.variance), layout.stride * layers.length)
+    error += sumOfProducts(gradient, source.fixed) + beyondFirstOrder(layers, l)
+  }
   return {
     error: error * SLACK,
-    inputs: active.map(({ input }) => SLACK * Math.max(...input)),
-    outputs: active.map(({ output }) => SLACK * Math.max(...output)),
+    inputs: layers.map(({ input }) => SLACK * Math.max(...input)),
+    outputs: layers.map(({ output }) => SLACK * Math.max(...output)),
   }
 }

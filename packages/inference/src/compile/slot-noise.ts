@@ -21,7 +21,8 @@ export const largestReal = (variance: number, count: number): number =>
   Math.sqrt(2 * variance * (log(2 * count) + FAILURE))
 
 /** Of a fresh ciphertext, and of rounding what it holds. */
-export const freshVariance = (degree: number): number => ((ERROR_DEVIATION ** 2 + 1 / 12) * degree) / 2
+export const freshVariance = (degree: number): number =>
+  ((ERROR_DEVIATION * ERROR_DEVIATION + 1 / 12) * degree) / 2
 
 /** Of rounding coefficients, taken as independent and uniform. */
 export const encodingVariance = (degree: number): number => degree / 24
@@ -31,8 +32,10 @@ export const encodingVariance = (degree: number): number => degree / 24
  *
  * Math: (N / 24) (1 + |s|^2) with |s| the largest slot of a ternary polynomial, whose variance is (2 / 3) N / 2
  */
-export const divisionVariance = (degree: number): number =>
-  encodingVariance(degree) * (1 + largestSlot(degree / 3, degree / 2) ** 2)
+export const divisionVariance = (degree: number): number => {
+  const secret = largestSlot(degree / 3, degree / 2)
+  return encodingVariance(degree) * (1 + secret * secret)
+}
 
 /** The primes of a stage. */
 export interface StagePrimes {
@@ -41,17 +44,19 @@ export interface StagePrimes {
   readonly specialPrimes: readonly number[]
 }
 
+/** More than there are rows of keys, and more key switches than there are in one answer. */
+const MOST_SWITCHES = 2 ** 12
+
 /**
- * The largest error that one of some key switches leaves in any slot.
+ * The largest error that any key switch of an answer leaves in any slot.
  *
  * Math: sum_j d_j e_j / P and a division; d_j uniform on pieces of D_j, |e_j| at most its largest slot: variance sum_j (D_j / P)^2
  *       (N / 24) |e|^2
  */
-export const largestSwitch = ({ degree, primes, specialPrimes }: StagePrimes, switches: number): number => {
+export const largestSwitch = ({ degree, primes, specialPrimes }: StagePrimes): number => {
   const group = specialPrimes.length
-  const rows = Math.ceil(primes.length / group)
-  const slots = degree / 2
-  const key = largestSlot((ERROR_DEVIATION ** 2 * degree) / 2, slots * rows * Math.max(1, switches))
+  const count = (degree / 2) * MOST_SWITCHES
+  const key = largestSlot((ERROR_DEVIATION * ERROR_DEVIATION * degree) / 2, count)
   const special = specialPrimes.reduce((product, q) => product * q, 1)
   let squares = 0
   for (let start = 0; start < primes.length; start += group) {
@@ -59,5 +64,5 @@ export const largestSwitch = ({ degree, primes, specialPrimes }: StagePrimes, sw
     squares += ratio * ratio
   }
   const variance = squares * encodingVariance(degree) * key * key + divisionVariance(degree)
-  return largestSlot(variance, slots * Math.max(1, switches))
+  return largestSlot(variance, count)
 }

@@ -11,6 +11,8 @@ const COUNT_AT = 4
 const HASH_AT = 8
 export const DIGEST_BYTES = 32
 export const SEED_BYTES = 32
+/** The most bytes that an asker uploads for any plan. */
+export const MOST_KEY_BYTES = 2 ** 26
 export const HEAD_BYTES = HASH_AT + DIGEST_BYTES
 
 export const malformed = (message: string): never => {

@@ -11,7 +11,7 @@ import {
   parametersOf,
   planHash,
 } from "../plan/plan.js"
-import { DIGEST_BYTES, HEAD_BYTES, SEED_BYTES } from "./head.js"
+import { DIGEST_BYTES, HEAD_BYTES, MOST_KEY_BYTES, malformed, SEED_BYTES } from "./head.js"
 
 /** Bytes of the keys of a stage. */
 const stageKeyBytes = ({ parameters, exponents, relinearises }: FeatureStage): number =>
@@ -36,7 +36,7 @@ export class PreparedPlan {
   /** The layers with their rings, where features lie in slots. */
   readonly program: PreparedProgram | null
 
-  /** @throws {ConsiliumError} as `checkPlan` */
+  /** @throws {ConsiliumError} as `checkPlan`; "inference/malformed" if keys would be larger than any plan's may be */
   constructor(plan: InferencePlan) {
     checkPlan(plan)
     this.plan = plan
@@ -57,5 +57,7 @@ export class PreparedPlan {
         ? packedLength
         : this.program.stages.reduce((sum, stage) => sum + stageKeyBytes(stage), 0)
     this.keyBytes = this.takesKey ? HEAD_BYTES + DIGEST_BYTES + keys : 0
+    if (this.keyBytes > MOST_KEY_BYTES)
+      malformed(`A plan wants keys of ${this.keyBytes} bytes; there are ${MOST_KEY_BYTES} at most.`)
   }
 }
