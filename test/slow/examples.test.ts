@@ -13,6 +13,7 @@ const SHOWN: Readonly<Record<string, string>> = {
   "chest-xray": "by themselves",
   combined: "digit for digit: yes",
   "differential-privacy": "the next one: refused",
+  "encrypted-inference": "as near as was proven: yes",
   "heart-disease": ": the same",
   "homomorphic-encryption": "1,000 of 1,000 numbers are exact",
   "inference-client": "the same probabilities",
