@@ -46,13 +46,16 @@ export const moveModel = (
   return { ...moved, parameters: rounded }
 }
 
+/** What must be known of every model of a study. */
+export const modelFlags = ({ insecureSeed, syntheticData }: Study): readonly string[] => [
+  ...(insecureSeed === null ? [] : ["insecure-seed"]),
+  ...(syntheticData ? ["synthetic-data"] : []),
+]
+
 const provenanceOf = (study: Study, round: number): Provenance => ({
   study: toHex(studyDigest(study)),
   round,
-  flags: [
-    ...(study.insecureSeed === null ? [] : ["insecure-seed"]),
-    ...(study.syntheticData ? ["synthetic-data"] : []),
-  ],
+  flags: modelFlags(study),
 })
 
 /** A model as it travels and is stored, marked for what it is. */

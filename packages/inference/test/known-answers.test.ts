@@ -5,10 +5,10 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
   expect(exchanges()).toMatchInlineSnapshot(`
     {
       "features": {
-        "answer": "78b0ffdccdcbb829",
-        "key": "3db7bc0e94c94ba4",
-        "plan": "9090bf7f7ee97261",
-        "request": "3df297b067a8d187",
+        "answer": "4c245af14855b550",
+        "key": "44aaeb4f17b8efda",
+        "plan": "3094ac528a9f0c8f",
+        "request": "e93795512f3a6cb2",
         "rounded": [
           0.339,
           0.338,
@@ -16,10 +16,10 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "linearKept": {
-        "answer": "96fb7400082006ff",
-        "key": "737eb8f3fb6db5a1",
-        "plan": "37f78755d0f82f95",
-        "request": "2004e8982a9e217d",
+        "answer": "1f3bd2c8a82058ad",
+        "key": "9fb8698d4781fd50",
+        "plan": "85dfaf27f38c0e5f",
+        "request": "b4de9623114ecc62",
         "rounded": [
           0,
           0.582,
@@ -27,9 +27,9 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "linearShared": {
-        "answer": "787e3e8a5f17315d",
-        "plan": "e40f84d39d937eeb",
-        "request": "61a2a737ef22a0da",
+        "answer": "da1d2c843c2324b4",
+        "plan": "6794c13c3ff0b60e",
+        "request": "6768ecfe1b616bf6",
         "rounded": [
           0,
           0.582,
@@ -37,9 +37,9 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "network": {
-        "answer": "8d57c265cd8f2d41",
-        "plan": "d53e85848e52b27a",
-        "request": "7115e62dd61ecc19",
+        "answer": "060a145c42706531",
+        "plan": "bd29544f5376abcf",
+        "request": "7755adcbeb1726ed",
         "rounded": [
           0.505,
           0.505,

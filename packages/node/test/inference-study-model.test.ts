@@ -46,6 +46,7 @@ describe("the model of a finished study", () => {
     const parameters = weightsOf(study)
     const compiled = compiledStudyModel(study, modelFile(study, parameters, 3), 3, "shared")
     expect(compiled.plan.version).toMatch(/^round-3-[0-9a-f]{8}$/)
+    expect(compiled.plan.marks).toEqual(["insecure-seed", "synthetic-data"])
     expect(compiled.plan.schema.fields.every(({ label }) => label !== undefined)).toBe(true)
     const asker = new Asker(compiled.plan)
     const server = new ModelServer(compiled)

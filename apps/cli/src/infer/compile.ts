@@ -1,11 +1,11 @@
 import { resolve } from "node:path"
-import { compile } from "@consilium/inference/compile/compile"
 import type { LayerProof } from "@consilium/inference/compile/refusal"
 import type { WeightsMode } from "@consilium/inference/plan/plan"
 import { PreparedPlan } from "@consilium/inference/wire/prepared-plan"
 import { COMPILED_FILES, writeCompiledFolder } from "@consilium/node/inference/model-folder"
 import { planView } from "@consilium/node/inference/plan-view"
 import { columns, type Format, print } from "../commands/printed.js"
+import { compileTrained } from "./compile-trained.js"
 import { readTrainedModel } from "./model-source.js"
 import { parameterLines } from "./plan-text.js"
 
@@ -39,13 +39,8 @@ export const inferCompile = async ({
   format,
 }: CompileArguments): Promise<void> => {
   const { trained } = await readTrainedModel(given)
-  const { model, schema, name, version, scaling, calibration } = trained
-  const compiled = compile(model, schema, {
-    model: name,
-    version,
+  const compiled = compileTrained(trained, {
     weights,
-    scaling,
-    calibration,
     ...(largestError === undefined ? {} : { largestError }),
   })
   const folder = resolve(out)
@@ -57,7 +52,7 @@ export const inferCompile = async ({
     room: String(room),
   }))
   print(format, { folder, files: Object.values(COMPILED_FILES), plan: view, proof }, [
-    `${name}, version ${version}, for encrypted patients`,
+    `${trained.name}, version ${trained.version}, for encrypted patients`,
     ...parameterLines(view),
     "",
     "Why nothing overflows: whole numbers stay below the room, noise included.",

@@ -1,7 +1,6 @@
 import { availableParallelism, loadavg } from "node:os"
 import { resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
-import { compile } from "@consilium/inference/compile/compile"
 import { evaluationText } from "@consilium/inference/evaluation/evaluation-text"
 import type { TrainedModelFile } from "@consilium/inference/files/trained-model-file"
 import type { WeightsMode } from "@consilium/inference/plan/plan"
@@ -10,6 +9,7 @@ import { type LabelledRows, selectRows } from "@consilium/records/rows"
 import { columns, EndWith, type Format, print } from "../commands/printed.js"
 import { writeReport } from "../commands/report-file.js"
 import type { AskingPlace } from "./asking.js"
+import { compileTrained } from "./compile-trained.js"
 import { CORNERS } from "./corner-patients.js"
 import { type Bar, barsOf } from "./evaluation-bars.js"
 import { askElsewhere, askOwnServer, type EvaluationServer } from "./evaluation-server.js"
@@ -92,18 +92,14 @@ const subjectOf = async (options: EvaluateArguments): Promise<Subject> => {
 const budgetOf = ({ answers, weights, n }: EvaluateArguments): number | undefined =>
   answers ?? (weights === "kept" ? n + CORNERS : undefined)
 
-const begin = (
-  options: EvaluateArguments,
-  { model, schema, name, version, scaling, calibration }: TrainedModelFile,
-): Promise<EvaluationServer> => {
+const begin = (options: EvaluateArguments, trained: TrainedModelFile): Promise<EvaluationServer> => {
   const record = options.packets !== undefined
   const answers = budgetOf(options)
   const { server, models } = options
   if (server !== undefined) return askElsewhere({ ...options, server })
   if (models !== undefined) return askOwnServer({ models, model: options.model, answers, record })
   const { weights = "shared" } = options
-  const compiled = compile(model, schema, { model: name, version, weights, scaling, calibration })
-  return askOwnServer({ models: compiled, answers, record })
+  return askOwnServer({ models: compileTrained(trained, { weights }), answers, record })
 }
 
 const WAYS: Readonly<Record<EvaluationServer["way"], string>> = {

@@ -30,6 +30,7 @@ export const parameterLines = (view: PlanView): readonly string[] => [
   `  a request    up to ${thousands(view.patients)} patients in ${thousands(view.requestBytes)} bytes; its answer has ${thousands(view.answerBytes)}`,
   `  key          ${view.keyBytes === null ? "none is uploaded" : `${thousands(view.keyBytes)} bytes, uploaded once`}`,
   `  logits       at most ${view.logitBound.toPrecision(3)} in size, off by at most ${view.errorBound.toExponential(1)}`,
+  ...(view.marks.length === 0 ? [] : [`  marks        ${view.marks.join(", ")}`]),
   `  calibration  ${calibrationText(calibrationOf(view))}`,
   `  weights      ${view.weights}. ${view.reveals}`,
 ]

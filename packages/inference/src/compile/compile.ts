@@ -22,6 +22,8 @@ export interface CompileOptions {
   /** Names for people and logs. */
   readonly model: string
   readonly version: string
+  /** What must be known of every answer, such as `synthetic-data`; none unless said otherwise. */
+  readonly marks?: readonly string[]
   /** "shared" unless said otherwise. */
   readonly weights?: WeightsMode
   /** The study's or declared; none unless said otherwise. */
@@ -107,7 +109,7 @@ const unlessRefused = (first: () => Choice, second: () => Choice): Choice => {
  * @throws {ConsiliumError} "inference/bad-schema", "inference/bad-model", or "inference/no-plan" with the layer that stands in the way
  */
 export const compile = (model: TrainedModel, schema: InputSchema, options: CompileOptions): CompiledModel => {
-  const { weights = "shared", scaling = null, calibration = null } = options
+  const { model: name, version, marks = [], weights = "shared", scaling = null, calibration = null } = options
   checkSchema(schema)
   const columns = schema.columns.length
   checkModel(model, columns)
@@ -122,7 +124,7 @@ export const compile = (model: TrainedModel, schema: InputSchema, options: Compi
   const fold = (row: readonly number[], bias: number) => foldIntoUnits(schema, scaling, row, bias)
   const finish = (choice: Choice): CompiledModel => {
     const { integers, proof, error, logitBound, ...rest } = choice
-    const shape = { model: options.model, version: options.version, schema, weights, calibration, ...rest }
+    const shape = { model: name, version, marks, schema, weights, calibration, ...rest }
     const plan: InferencePlan = {
       ...shape,
       patients: patientsAtMost(shape),

@@ -47,6 +47,8 @@ export type WeightsMode = "shared" | "kept"
 export interface InferencePlan {
   readonly model: string
   readonly version: string
+  /** What must be known of every answer, such as `synthetic-data` and `insecure-seed`. */
+  readonly marks: readonly string[]
   readonly schema: InputSchema
   readonly packing: Packing
   readonly weights: WeightsMode
@@ -77,6 +79,7 @@ export const MOST_ROUNDED_BITS = 30
 const NAME_BYTES = 256
 const LABEL_BYTES = 1024
 const MOST_PRIMES = 16
+const MOST_MARKS = 16
 
 const name = text(NAME_BYTES)
 const pair: Codec<readonly [number, number]> = {
@@ -103,6 +106,7 @@ const fieldCodec: Codec<InputField> = {
 const planWords = record({
   model: name,
   version: name,
+  marks: list(name, MOST_MARKS),
   schema: record({
     fields: list(fieldCodec, MOST_FIELDS),
     columns: list(record({ field: name, equals: nullable(name) }), MOST_FIELDS),

@@ -59,6 +59,7 @@ it("SEAL decrypts what the server answers, of three polynomials, to the logits o
   const plan: InferencePlan = {
     model: "seal",
     version: "1",
+    marks: [],
     schema: HEART,
     packing: "slots-by-patient",
     weights: "shared",

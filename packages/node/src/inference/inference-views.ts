@@ -29,7 +29,7 @@ export const servedModelView = (
     keyBytes: prepared?.takesKey ? prepared.keyBytes : null,
     answersLeft: allowed === null ? null : Math.max(0, allowed - service.given(asker, id)),
     source: { study: origin.study, round: origin.round },
-    marks: [...origin.marks],
+    marks: [...(plan?.marks ?? [])],
     since: new Date(since).toISOString(),
   }
 }

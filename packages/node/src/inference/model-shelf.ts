@@ -4,16 +4,14 @@ import type { IntegerModel } from "@consilium/inference/model/integer-model"
 import type { InferencePlan } from "@consilium/inference/plan/plan"
 import { ModelServer } from "@consilium/inference/server/model-server"
 
-/** Where a model comes from, and what must be known of it. */
+/** Where a model comes from. */
 export interface ModelOrigin {
   /** The study that trained it, 64 hexadecimal digits; null where it was compiled by hand. */
   readonly study: string | null
   readonly round: number | null
-  /** Such as `synthetic-data` and `insecure-seed`. */
-  readonly marks: readonly string[]
 }
 
-export const BY_HAND: ModelOrigin = { study: null, round: null, marks: [] }
+export const BY_HAND: ModelOrigin = { study: null, round: null }
 
 /** The public half and the server's half of a model. */
 export interface ServedModel {

@@ -48,6 +48,8 @@ export const planViewSchema = z.strictObject({
   hash,
   /** The canonical bytes of the plan. */
   bytes: z.base64(),
+  /** What must be known of every answer. */
+  marks: z.array(z.string()),
   schema: inputSchemaSchema,
   weights: z.enum(["shared", "kept"]),
   packing: z.enum(["lr-coefficients", "slots-by-patient", "slots-by-feature"]),
@@ -126,6 +128,7 @@ export const planView = ({
     ),
     columns: [...plan.schema.columns],
   },
+  marks: [...plan.marks],
   weights: plan.weights,
   packing: plan.packing,
   scheme: "CKKS",

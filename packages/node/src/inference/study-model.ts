@@ -1,6 +1,6 @@
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
-import { modelHashOf, modelParameters } from "@consilium/federation/model"
+import { modelFlags, modelHashOf, modelParameters } from "@consilium/federation/model"
 import { isNetwork } from "@consilium/federation/network-training"
 import type { Study } from "@consilium/federation/study"
 import { type CompiledModel, compile } from "@consilium/inference/compile/compile"
@@ -54,6 +54,7 @@ export const compiledStudyModel = (
   return compile(trainedOf(study, parameters), schema, {
     model: study.name,
     version: `round-${round}-${toHex(modelHashOf(study, parameters)).slice(0, 8)}`,
+    marks: modelFlags(study),
     weights,
     scaling: {
       source: "declared",

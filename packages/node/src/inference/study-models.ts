@@ -31,7 +31,6 @@ interface Followed {
   released: number | null
   complete: boolean
   inUse: InUse | null
-  marks: readonly string[]
 }
 
 /**
@@ -92,7 +91,6 @@ export class StudyModels {
       released,
       complete: view.state === "complete",
       inUse: found && { round: found.round, hash: found.hash },
-      marks: view.marks,
     }
     this.#followed.set(handle.id, followed)
     return followed
@@ -128,8 +126,7 @@ const whyNot = ({ complete }: Followed): string =>
     ? "Its study ended before a round was closed."
     : "Its study is not finished; the model is offered when it is."
 
-const originOf = ({ id }: StudyHandle, { inUse, marks }: Followed): ModelOrigin => ({
+const originOf = ({ id }: StudyHandle, { inUse }: Followed): ModelOrigin => ({
   study: id,
   round: inUse?.round ?? null,
-  marks,
 })
