@@ -5,7 +5,7 @@ import { checkOwner, type KeyRegister, registerKey } from "@consilium/inference/
 import { type AskingKey, askingKeyNonce } from "@consilium/inference/wire/asking-key"
 import type { AskingFolder } from "./asking-folder.js"
 import type { AskingState, KeptKey } from "./asking-state.js"
-import type { HeldKey } from "./evaluator.js"
+import { answersHere, type HeldKey } from "./evaluator.js"
 import type { ModelVersion } from "./model-shelf.js"
 
 const NONCE_BYTES = 32
@@ -13,7 +13,7 @@ const NONCE_BYTES = 32
 export const NONCE_MS = 10 * 60 * 1000
 const MOST_NONCES = 4096
 const MOST_NONCES_OF_ONE = 8
-/** Keys that one asker may have for one plan; the oldest gives way. */
+/** Keys that one asker may have for one model, over all its versions; the oldest gives way. */
 const MOST_KEYS_OF_ONE = 8
 /** Bytes of keys that are held ready; the longest unused are read from disk again. */
 const READY_BYTES = 64 << 20
@@ -148,7 +148,7 @@ export class AskerKeys {
     const id = toHex(key.id)
     registerKey(registerOf(this.#folder.state), asker, fromHex(nonce), key)
     await this.#folder.writeKey(id, bytes)
-    const own = this.#folder.state.keys.filter((one) => one.asker === asker && one.plan === version.plan)
+    const own = this.#folder.state.keys.filter((one) => one.asker === asker && one.model === version.id)
     const gone = new Set(own.slice(0, Math.max(0, own.length + 1 - MOST_KEYS_OF_ONE)).map((one) => one.id))
     const added: KeptKey = { id, nonce, asker, model: version.id, plan: version.plan }
     await this.#folder.change((state) => ({
@@ -160,7 +160,7 @@ export class AskerKeys {
       this.#drop(old)
       await this.#folder.deleteKey(old)
     }
-    this.#hold(id, key, bytes.length)
+    if (answersHere(version)) this.#hold(id, key, bytes.length)
   }
 
   #hold(id: string, key: AskingKey, bytes: number): void {

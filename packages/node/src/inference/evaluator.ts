@@ -33,12 +33,12 @@ export const inThread: Evaluator = {
   close: () => Promise.resolve(),
 }
 
-/** A linear model answers in a fraction of a millisecond, less than handing it to another thread takes; others go there. */
+/** Whether a model answers in this thread: one that takes a fraction of a millisecond, less than handing it to another takes. */
+export const answersHere = ({ served: { plan } }: ModelVersion): boolean => plan.packing === "lr-coefficients"
+
+/** Computes here what takes little, and elsewhere what would hold up others. */
 export const byCost = (workers: Evaluator): Evaluator => ({
   answer: (version, request, key) =>
-    (version.served.integers.kind === "linear" && version.served.plan.packing === "lr-coefficients"
-      ? inThread
-      : workers
-    ).answer(version, request, key),
+    (answersHere(version) ? inThread : workers).answer(version, request, key),
   close: () => workers.close(),
 })
