@@ -2,12 +2,12 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { calibratedProbability } from "@consilium/inference/calibration/calibration"
-import { compile } from "@consilium/inference/compile/compile"
 import type { InferencePlan } from "@consilium/inference/plan/plan"
 import { writeCompiledFolder } from "@consilium/node/inference/model-folder"
 import { type LabelledRows, selectRows } from "@consilium/records/rows"
 import { columns, EndWith, type Format, print } from "../commands/printed.js"
 import { connectTo } from "./asking.js"
+import { compileTrained } from "./compile-trained.js"
 import { type Bar, barsOf } from "./evaluation-bars.js"
 import { type HeartData, heartData } from "./heart-data.js"
 import { type Compared, compareBothWays } from "./plain-and-encrypted.js"
@@ -61,13 +61,8 @@ const trained = (data: HeartData, seed: number): readonly TrainedHeart[] =>
     return trainHeart({ ...settings, kind, data, seed })
   })
 
-const compiled = async (folder: string, { trained: file }: TrainedHeart): Promise<void> => {
-  const { model, schema, name, version, scaling, calibration } = file
-  await writeCompiledFolder(
-    join(folder, name),
-    compile(model, schema, { model: name, version, scaling, calibration }),
-  )
-}
+const compiled = (folder: string, { trained: file }: TrainedHeart): Promise<void> =>
+  writeCompiledFolder(join(folder, file.name), compileTrained(file, {}))
 
 const askedAt = async (
   server: ServerProcess,

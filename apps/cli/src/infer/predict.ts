@@ -80,6 +80,7 @@ const askedOf = ({ plan, planHash, reveals }: InferenceClient) => {
     model: plan.model,
     version: plan.version,
     plan: planHash,
+    marks: plan.marks,
     weights: plan.weights,
     calibration: plan.calibration?.type ?? null,
     errorBound: plan.errorBound,
@@ -96,7 +97,8 @@ const sum = (exchanges: readonly ExchangeFigures[]) => ({
 })
 
 const headOf = ({ model, version, plan }: Asked): string => `${model}, version ${version}, plan ${plan}`
-const notesOf = ({ calibration, weights, reveals }: Asked): readonly string[] => [
+const notesOf = ({ marks, calibration, weights, reveals }: Asked): readonly string[] => [
+  ...(marks.length === 0 ? [] : [`THE MODEL IS MARKED: ${marks.join(", ")}.`]),
   ...(calibration === null
     ? ["The model is not calibrated: its probability ranks patients but cannot be taken at its word."]
     : []),
