@@ -286,7 +286,7 @@ describe("consilium infer compile and plan", () => {
         "6 inference/bad-file: FOLDER/list.json: an object was expected, not a list of 0.",
         "6 inference/bad-file: FOLDER/heart.csv: JSON was expected, not text that is none.",
         "6 inference/no-plan: Layer 2: a network's weights cannot be kept, only a linear model's; share them or train a linear model.",
-        "6 inference/no-plan: Layer 3 (dense): over the declared ranges its values reach 1.40e+3, and no parameters hold them with an error of 1e-9; the least found is 0.0000381.",
+        "6 inference/no-plan: Layer 3 (dense): over the declared ranges its values reach 1.40e+3, and no parameters hold them with an error of 1e-9; the least found is 0.0000149.",
         "2 error: option '--largest-error <x>' argument '1' is invalid. A number above 0 and below 1 was expected.",
         "6 inference/missing-file: FOLDER/nothing/plan.bin is not there.",
         "6 inference/missing-file: FOLDER/lr/plan.bin is not there.",

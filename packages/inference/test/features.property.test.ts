@@ -2,12 +2,16 @@ import { insecureSeededRandom } from "@consilium/base/testing"
 import { Asker } from "@consilium/inference/client/asker"
 import { type CompileOptions, compile } from "@consilium/inference/compile/compile"
 import { type ModelLayer, plainLogit, type TrainedModel } from "@consilium/inference/model/model"
+import { trainedNetwork } from "@consilium/inference/model/trained-network"
 import { planFromBytes, planToBytes } from "@consilium/inference/plan/plan"
 import { columnsOf, type InputSchema } from "@consilium/inference/schema/fields"
 import { PatientReader } from "@consilium/inference/schema/patient"
 import { ModelServer } from "@consilium/inference/server/model-server"
+import { networkOutputs } from "@consilium/learning/network/predict"
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { SIGMOID_CUBIC } from "../src/training/activations.js"
+import { trainedWithin } from "./encryption-training.js"
 import {
   denseNetwork,
   extremePatient,
@@ -17,6 +21,7 @@ import {
   squareNetwork,
   testRandom,
 } from "./heart.js"
+import { heartRanges, syntheticRows } from "./heart-rows.js"
 
 const NONCE = Uint8Array.from({ length: 32 }, (_, i) => 3 * i)
 const NAMED: CompileOptions = { model: "features", version: "1", packing: "slots-by-feature" }
@@ -136,6 +141,39 @@ describe("a network with its features in slots", () => {
       ),
       { numRuns: 12, seed: 5 },
     )
+  })
+
+  it("holds a cubic network that was trained within its limits, and answers held-out patients as it does", () => {
+    const { train, test } = syntheticRows(200, "cubic")
+    const { network } = trainedWithin(train, SIGMOID_CUBIC, "cubic", 300)
+    const fields = heartRanges().map(([low, high], i) => ({
+      name: `f${i}`,
+      type: "number" as const,
+      unit: "deviations",
+      range: [low, high] as const,
+    }))
+    const schema = { fields, columns: columnsOf(fields) }
+    const compiled = compile(trainedNetwork(network.description, network.parameters), schema, {
+      model: "cubic",
+      version: "1",
+    })
+    const { plan } = compiled
+    expect([plan.packing, plan.degree]).toEqual(["slots-by-feature", 8192])
+    const asker = new Asker(plan)
+    const server = new ModelServer(compiled)
+    const random = testRandom("held out")
+    const key = asker.newKey(NONCE, random)
+    const rows = Array.from({ length: plan.patients }, (_, p) => test.features.slice(13 * p, 13 * p + 13))
+    const patients = rows.map((row) =>
+      Object.fromEntries(fields.map(({ name }, i) => [name, row[i] as number])),
+    )
+    const question = asker.ask(patients, { key, random })
+    const opened = question.open(server.answer(question.bytes, { key: server.readKey(NONCE, key.upload) }))
+    const plain = networkOutputs(network, rows.length, Float32Array.from(rows.flatMap((row) => [...row])))
+    // the plain network computes in single precision
+    opened.forEach(({ logit }, p) => {
+      expect(Math.abs(logit - (plain[p] as number))).toBeLessThanOrEqual(plan.errorBound + 1e-4)
+    })
   })
 
   it("takes more primes for a smaller error", () => {
