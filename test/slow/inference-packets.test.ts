@@ -73,7 +73,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe.each(PLANS)("all that crosses between client and server, weights %s", (plan) => {
-  it("holds requests and answers, the server's log, and nothing of the planted patients", async () => {
+  it("[S30] holds requests and answers, the server's log, and nothing of the planted patients", async () => {
     const words = ["evaluate", "--model", "heart-disease", "--trained", at(plan === "network" ? "nn" : "lr")]
     words.push("--models", at(plan), "--data", at("planted.csv"), "--n", String(ASKED))
     words.push("--packets", at(`${plan}.packets`), "--answers", "1000")
