@@ -1,6 +1,7 @@
 import { insecureSeededRandom } from "@consilium/base/testing"
 import { describe, expect, it } from "vitest"
 import type { Evaluations } from "../src/ring/ring.js"
+import { seedOf } from "../src/ring/seeds.js"
 import { RlweArithmetic, rotationExponent } from "../src/rlwe/arithmetic.js"
 import { encryptWithPublic, encryptWithSecret, phase } from "../src/rlwe/encryption.js"
 import { galoisKeyOf, publicKeyOf, RlweSecret, relinearisationKeyOf } from "../src/rlwe/keys.js"
@@ -12,6 +13,7 @@ import {
   secretKeyNoise,
 } from "../src/rlwe/noise.js"
 import { rlweParameters } from "../src/rlwe/parameters.js"
+import { switchingRow } from "../src/rlwe/switching-key.js"
 import { centredModulo, schoolbookProduct, substituted, wholeProduct } from "./whole-polynomial.js"
 
 const random = insecureSeededRandom("rlwe")
@@ -119,6 +121,28 @@ describe.each([
     const noise = measuredNoise(secret, after, ring.forward(ring.fromBigInts(expected)))
     expect(noise).toBeLessThan(keySwitchNoise(parameters, limbs))
     expect(noise).toBeGreaterThan(0)
+  })
+
+  it.each(levels)("of X -> X^g, alone as with others, with %i primes", (limbs) => {
+    const ring = parameters.ringOf(limbs)
+    const parts = [1, 2].map((fill) => ring.uniform(new Uint8Array(32).fill(fill)))
+    const other = galoisKeyOf(secret, rotationExponent(4096, 9), random)
+    const [first, second] = arithmetic.automorphisms(parts, [galois, other])
+    expect(arithmetic.automorphisms(parts, [galois])[0]).toEqual(first)
+    expect(arithmetic.automorphisms(parts, [other])[0]).toEqual(second)
+  })
+
+  it("of keys whose second halves follow from a seed that is given", () => {
+    const seed = seedOf("given")
+    for (const key of [
+      relinearisationKeyOf(secret, random, seed),
+      galoisKeyOf(secret, exponent, random, seed),
+    ]) {
+      expect(key.seed).toEqual(seed)
+      expect(key.rows.map(({ a }) => a)).toEqual(
+        key.rows.map((_, row) => switchingRow(parameters, seed, row)),
+      )
+    }
   })
 
   it.each(levels.slice(1))("dividing by the last of %i primes", (limbs) => {
