@@ -4,6 +4,9 @@ import { type SyntheticEvent, useId, useRef, useState } from "react"
 import { plural } from "../format.js"
 import { acceptedText, type Entries, fieldTitle, readEntries } from "./patient-text.js"
 
+/** A unit of so many letters stands beside its entry as well, longer ones below it only. */
+const SHORT_UNIT = 8
+
 interface FieldProps {
   readonly field: InputField
   readonly id: string
@@ -31,7 +34,7 @@ const Field = ({ field, id, entry, problem, onEntry }: FieldProps) => {
       {field.type === "number" ? (
         <span className="with-unit">
           <input {...shared} type="text" inputMode="decimal" autoComplete="off" spellCheck={false} />
-          {field.unit !== "" && <span className="unit">{field.unit}</span>}
+          {field.unit.length <= SHORT_UNIT && <span className="unit">{field.unit}</span>}
         </span>
       ) : (
         <select {...shared} autoComplete="off">

@@ -127,8 +127,9 @@ const AskingPage = ({ asker, asking, session, server, view }: AskingPageProps) =
     prediction: (
       <Prediction asker={asker} asking={asking} session={session} state={state} connected={connected} />
     ),
-    analytics: <Analytics asking={asking} session={session} state={state} />,
-    technical: <Technical asking={asking} view={view} />,
+    // nothing is drawn that nobody sees while an answer is waited for
+    analytics: tab === "analytics" && <Analytics asking={asking} session={session} state={state} />,
+    technical: tab === "technical" && <Technical asking={asking} view={view} />,
   }
   const titles = { prediction: "Prediction", analytics: "Analytics", technical: "Technical" }
   return (

@@ -48,7 +48,7 @@ export const Result = ({ asked, asking, changed }: ResultProps) => {
                 </span>
               </p>
               <p className="exact">
-                {rangeMeaning(plan.errorBound)} <Term word="Error bound">What is that?</Term>
+                {rangeMeaning(plan.errorBound)} <Term word="Error bound">Error bound</Term>
               </p>
             </>
           )}

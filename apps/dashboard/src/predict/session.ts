@@ -76,7 +76,7 @@ export class Session {
   /** @throws {ConsiliumError} as `InferenceClient.predictMany` */
   async askAll(asking: Asking, patients: readonly Patient[], options: FileOptions): Promise<Asked> {
     const began = performance.now()
-    const { predictions, exchanges }: ManyAnswered = await asking.client.predictMany(patients, options)
+    const { predictions, exchanges } = await asking.client.predictMany(patients, options)
     return this.#keep(asking, "file", patients, predictions, exchanges, began)
   }
 

@@ -20,7 +20,7 @@ const STEPS: Readonly<Record<string, (at: number, count: number) => number>> = {
   End: (_, count) => count - 1,
 }
 
-/** Parts of the page of which one is shown. The others stay as they were left. */
+/** Parts of the page of which one is shown. */
 export const Tabs = ({ label, tabs, chosen, onChoose }: TabsProps) => {
   const list = useRef<HTMLDivElement>(null)
   const onKey = (event: KeyboardEvent): void => {

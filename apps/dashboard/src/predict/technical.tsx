@@ -1,6 +1,6 @@
 import { PreparedPlan } from "@consilium/inference/wire/prepared-plan"
 import type { ModelView } from "@consilium/inference-client/server/routes"
-import { type ReactNode, useSyncExternalStore } from "react"
+import { type ReactNode, useMemo, useSyncExternalStore } from "react"
 import { bytesText, countText, dateTimeText, roughText, shortHash } from "../format.js"
 import { Panel, Scrolling, Term } from "../notices.js"
 import { calibrationName } from "./risk.js"
@@ -21,9 +21,17 @@ const Fact = ({ name, children }: { readonly name: ReactNode; readonly children:
   </div>
 )
 
-const Parameters = ({ asking, view }: { readonly asking: Asking; readonly view: ModelView | undefined }) => {
+interface TechnicalProps {
+  readonly asking: Asking
+  readonly view: ModelView | undefined
+}
+
+interface ParametersProps extends TechnicalProps {
+  readonly prepared: PreparedPlan
+}
+
+const Parameters = ({ asking, view, prepared }: ParametersProps) => {
   const { plan, planHash } = asking
-  const prepared = new PreparedPlan(plan)
   const bits = prepared.parameters.ring.modulus.toString(2).length
   return (
     <Panel
@@ -148,21 +156,17 @@ const Travel = ({ asking }: { readonly asking: Asking }) => {
   )
 }
 
-interface TechnicalProps {
-  readonly asking: Asking
-  readonly view: ModelView | undefined
-}
-
 /** The exact terms, parameters, sizes and times. */
 export const Technical = ({ asking, view }: TechnicalProps) => {
   const { plan, reveals } = asking
+  const prepared = useMemo(() => new PreparedPlan(plan), [plan])
   return (
     <div className="panels">
-      <Parameters asking={asking} view={view} />
+      <Parameters asking={asking} view={view} prepared={prepared} />
       <div className="stack">
         <Panel id="secrecy" title="Who can read what">
           <dl className="plain-facts">
-            <Fact name="The secret key">{keyWords(plan)}</Fact>
+            <Fact name="The secret key">{keyWords(prepared.takesKey)}</Fact>
             <Fact name="The server">
               sees how many patients you ask about, and when. It computes on encrypted numbers and has no key
               to read them or their answers.

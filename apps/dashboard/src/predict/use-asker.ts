@@ -53,7 +53,12 @@ export const useAsker = (model: string | null, token: string | null): Asker => {
     const ending = new AbortController()
     let connected: InferenceClient | null = null
     const connect = async (): Promise<void> => {
-      setNow({ state: "connecting" })
+      // a new version of the same model is asked from the form that is there
+      setNow((before) =>
+        before.state === "ready" && before.asking.client.model === model
+          ? { state: "ready", asking: { ...before.asking, prepared: false } }
+          : { state: "connecting" },
+      )
       const worker = new Worker(new URL("./key-worker.ts", import.meta.url), { type: "module" })
       const log = new ExchangeLog(new FetchTransport())
       try {

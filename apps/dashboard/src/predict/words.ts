@@ -13,11 +13,10 @@ export const modelMarkWords = (mark: string): Wording => {
   return plain === undefined ? { plain: mark, term: null } : { plain, term: mark }
 }
 
-/** What answers tell where weights are shared. */
-const TOLD: Readonly<Record<InferencePlan["packing"], string>> = {
-  "lr-coefficients": "from one answer, whoever asks can compute every weight of it",
-  "slots-by-patient": "from one answer, whoever asks can compute the sum of squares that it is",
-  "slots-by-feature": "whoever asks can work it out from answers, and nothing in them is drowned",
+const TOLD_BY_ONE: Readonly<Record<InferencePlan["packing"], string>> = {
+  "lr-coefficients": "from one answer, whoever asks can compute every weight of it.",
+  "slots-by-patient": "from one answer, whoever asks can compute the sum of squares that it is.",
+  "slots-by-feature": "nothing hides what answers hold of its weights beside the risk.",
 }
 
 /** What the mode of a plan means for the one who asks. */
@@ -27,13 +26,13 @@ export const weightsWords = ({ weights, packing }: Pick<InferencePlan, "weights"
       "The model is kept from honest askers: an answer tells them their risk and nothing else of its weights. Enough answers " +
       "together still determine it, so answers are counted. Whoever cheats can read weights out of answers."
     )
-  return `The patient is hidden, the model is not: ${TOLD[packing]}.`
+  return `The patient is hidden, the model is not: ${TOLD_BY_ONE[packing]}`
 }
 
-/** Where the secret key is, and for how long. */
-export const keyWords = ({ weights, packing }: Pick<InferencePlan, "weights" | "packing">): string =>
-  weights === "kept" || packing === "slots-by-feature"
-    ? "In a worker of this tab, which keeps it to itself. Its public half was sent to the server once. It is erased when you leave the page or choose another model."
+/** Where the secret key is, and for how long; by whether the plan has an asker upload a key. */
+export const keyWords = (takesKey: boolean): string =>
+  takesKey
+    ? "In a worker of this tab, which keeps it to itself. What the server needs of it to compute, and with which nothing can be read, was sent once. It is erased when you leave the page or choose another model."
     : "In a worker of this tab, which keeps it to itself. Every request has a fresh one, erased as soon as its answer is opened. None is ever sent."
 
 const PACKINGS: Readonly<Record<InferencePlan["packing"], string>> = {
