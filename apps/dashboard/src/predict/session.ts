@@ -1,7 +1,6 @@
 import type { Prediction } from "@consilium/inference/client/asker"
 import type { Patient } from "@consilium/inference/schema/patient"
 import type { ExchangeFigures } from "@consilium/inference-client/figures"
-import type { ManyAnswered } from "@consilium/inference-client/many-patients"
 import { isComparable, type PlainModel, plainModelOf } from "./plain-model.js"
 import { type Risk, riskOf } from "./risk.js"
 import type { Asking } from "./use-asker.js"
