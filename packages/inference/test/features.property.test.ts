@@ -105,7 +105,7 @@ describe("a network with its features in slots", () => {
     expect(most).toBeLessThanOrEqual(plan.errorBound)
   })
 
-  it("keeps its bounds for any widths, activations and errors that are asked for", () => {
+  it("[S32] keeps its bounds for any widths, activations and errors that are asked for", () => {
     const coefficient = fc.double({ min: -1, max: 1, noNaN: true })
     const leading = fc.double({ min: 0.05, max: 0.5, noNaN: true })
     const activation = fc.oneof(

@@ -77,10 +77,20 @@ const compile = (infer: Command): void => {
         .default("shared"),
     )
     .option("--largest-error <x>", "how far a logit may be off (default: lr 0.001, nn 0.01)", logitError)
+    .addOption(
+      new Option(
+        "--packing <name>",
+        "how patients lie in ciphertexts (default: what answers most of them at once; slots-by-feature: a network answers one patient from a smaller request, under keys of its asker)",
+      ).choices(["lr-coefficients", "slots-by-patient", "slots-by-feature"]),
+    )
     .addOption(format())
     .addHelpText(
       "after",
-      examples("compile --model lr --out compiled", "compile --model lr --weights kept --out kept"),
+      examples(
+        "compile --model lr --out compiled",
+        "compile --model lr --weights kept --out kept",
+        "compile --model nn --packing slots-by-feature --out one-by-one",
+      ),
     )
     .action(async (options) => (await import("../infer/compile.js")).inferCompile(options))
 }

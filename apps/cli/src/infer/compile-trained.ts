@@ -4,7 +4,7 @@ import type { TrainedModelFile } from "@consilium/inference/files/trained-model-
 /** A trained model's plan and server half, with all that its file says of it. */
 export const compileTrained = (
   { model, schema, name, version, scaling, calibration, training }: TrainedModelFile,
-  options: Pick<CompileOptions, "weights" | "largestError">,
+  options: Pick<CompileOptions, "weights" | "largestError" | "packing">,
 ): CompiledModel =>
   compile(model, schema, {
     model: name,

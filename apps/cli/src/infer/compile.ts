@@ -1,6 +1,6 @@
 import { resolve } from "node:path"
 import type { LayerProof } from "@consilium/inference/compile/refusal"
-import type { WeightsMode } from "@consilium/inference/plan/plan"
+import type { Packing, WeightsMode } from "@consilium/inference/plan/plan"
 import { PreparedPlan } from "@consilium/inference/wire/prepared-plan"
 import { COMPILED_FILES, writeCompiledFolder } from "@consilium/node/inference/model-folder"
 import { planView } from "@consilium/node/inference/plan-view"
@@ -14,6 +14,7 @@ interface CompileArguments {
   readonly out: string
   readonly weights: WeightsMode
   readonly largestError?: number
+  readonly packing?: Packing
   readonly format: Format
 }
 
@@ -36,12 +37,14 @@ export const inferCompile = async ({
   out,
   weights,
   largestError,
+  packing,
   format,
 }: CompileArguments): Promise<void> => {
   const { trained } = await readTrainedModel(given)
   const compiled = compileTrained(trained, {
     weights,
     ...(largestError === undefined ? {} : { largestError }),
+    ...(packing === undefined ? {} : { packing }),
   })
   const folder = resolve(out)
   await writeCompiledFolder(folder, compiled)
