@@ -79,4 +79,17 @@ export const benchCommands = (program: Command): void => {
     )
     .addHelpText("after", "\nExample:\n  consilium bench scale --format json")
     .action(async (options) => (await import("./bench-scale.js")).benchScale(options))
+  bench
+    .command("inference")
+    .description(
+      "encrypted predictions: time of one patient, of 2,048, and requests a second over TLS, beside SEAL",
+    )
+    .option("--quick", "a few requests: to see that it works, not how fast it is")
+    .addOption(
+      new Option("--format <form>", "text, or one JSON value on stdout")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addHelpText("after", "\nExample:\n  consilium bench inference --format json")
+    .action(async (options) => (await import("./bench-inference.js")).benchInference(options))
 }
