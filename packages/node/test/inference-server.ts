@@ -99,6 +99,7 @@ export const serveModelsInTest = async (
     ...changes
   }: Partial<InferenceApiOptions> & {
     readonly page?: string | null
+    readonly pageServers?: readonly string[]
     readonly rules?: Partial<InferenceRules>
     readonly folder?: string
   } = {},

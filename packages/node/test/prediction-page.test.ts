@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { startApi } from "../src/api/start-api.js"
+import { originSchema } from "../src/inference/inference-file.js"
 import { type Answer, ask, tokenRule } from "./api-server.js"
 import { freshStudy, TestLeader } from "./api-study.js"
 import { heartModel, serveModelsInTest } from "./inference-server.js"
@@ -97,6 +98,27 @@ describe.each(Object.entries(SERVERS))("%s", (_name, start) => {
   })
 })
 
+it("names other servers only as their operator did, to the page and in its policy", async () => {
+  const other = "https://models.example:8443"
+  const server = await serveModelsInTest({ heart: heartModel() }, { page: folder, pageServers: [other] })
+  closing.push(() => server.close())
+  const named = await ask(server.url, { path: "/predict/servers.json", headers: FAR })
+  expect([named.status, JSON.parse(named.text)]).toEqual([200, { servers: [other] }])
+  expect(policy(await ask(server.url, { path: "/predict/" }))).toContain(`connect-src 'self' ${other};`)
+  // what would end a directive, or open it to everybody, is no origin
+  for (const text of [
+    "https://a;script-src",
+    "https://*",
+    "https://a.example/",
+    "https://A.example",
+    "data:",
+    "https://a b",
+  ])
+    expect([text, originSchema.safeParse(text).success]).toEqual([text, false])
+  for (const text of [other, "http://127.0.0.1:8001", "http://[::1]:8001"])
+    expect(originSchema.safeParse(text).success).toBe(true)
+})
+
 it("the live page may do none of that", async () => {
   const page = await ask(await SERVERS["a leader"](), { path: "/" })
   expect([page.status, policy(page)]).toEqual([200, expect.not.stringMatching(/unsafe|worker-src/)])
@@ -113,5 +135,6 @@ it("both describe it as open to everybody", async () => {
   for (const start of Object.values(SERVERS)) {
     const { text } = await ask(await start(), { path: "/openapi.json" })
     expect(JSON.parse(text).paths["/predict/{file}"].get.description).toBe("Needs no token.")
+    expect(JSON.parse(text).paths["/predict/servers.json"].get.description).toBe("Needs no token.")
   }
 })

@@ -32,6 +32,12 @@ export const inferServeCommand = (infer: Command): void => {
     )
     .option("--allow-origin <origin>", "a page of this origin may ask (may be repeated)", repeated, [])
     .option(
+      "--page-server <origin>",
+      "the page of this server may ask the server there too, which must allow it (may be repeated)",
+      repeated,
+      [],
+    )
+    .option(
       "--answers <n>",
       "answers of one model that one asker may have (default: as many as do not determine a kept model; any number of a shared one)",
       whole(1, Number.MAX_SAFE_INTEGER),

@@ -23,6 +23,7 @@ export interface ServeArguments {
   readonly tlsCert?: string
   readonly tokens?: string
   readonly allowOrigin: readonly string[]
+  readonly pageServer: readonly string[]
   readonly answers?: number
   readonly requestsPerSecond: number
   readonly threads: number
@@ -52,10 +53,10 @@ const keysOf = (text: string): { readonly asker: string; readonly folder: string
     : { asker: `token ${text.slice(0, at)}`, folder: text.slice(at + 1) }
 }
 
-const originOf = (text: string): string => {
+const originOf = (option: string, text: string): string => {
   const read = originSchema.safeParse(text)
   if (read.success) return read.data
-  throw new ConsiliumError("config/invalid", `--allow-origin: ${JSON.stringify(text)} is no origin.`, {
+  throw new ConsiliumError("config/invalid", `${option}: ${JSON.stringify(text)} is no origin.`, {
     remedy: "Give scheme, host and port as a browser sends them, such as https://ward.example.org:8443.",
   })
 }
@@ -80,7 +81,8 @@ export const serve = async (options: ServeArguments): Promise<void> => {
     },
     tokens: tokenRules(tokens),
     page,
-    origins: options.allowOrigin.map(originOf),
+    origins: options.allowOrigin.map((text) => originOf("--allow-origin", text)),
+    pageServers: options.pageServer.map((text) => originOf("--page-server", text)),
     rate: askingRate(requestsPerSecond),
     rules: { ...INFERENCE_RULES, threads, answersPerAsker: answers ?? null },
     narrate,

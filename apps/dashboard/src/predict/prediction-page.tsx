@@ -5,6 +5,7 @@ import { Glossary } from "../glossary.js"
 import { Loading, Notice } from "../notices.js"
 import { Analytics } from "./analytics.js"
 import { Prediction } from "./prediction.js"
+import { ownServer, serverName, useServers } from "./server-choice.js"
 import { Session } from "./session.js"
 import { Tabs } from "./tabs.js"
 import { Technical } from "./technical.js"
@@ -18,9 +19,11 @@ const optionText = ({ id, version, offered }: ModelView): string =>
   `${id}${version === null ? "" : `, version ${version}`}${offered ? "" : ", not offered"}`
 
 interface HeaderProps {
+  readonly servers: readonly string[]
   readonly server: Server
   readonly model: string | null
-  readonly onChoose: (id: string) => void
+  readonly onServer: (address: string) => void
+  readonly onModel: (id: string) => void
 }
 
 type Connection = "connecting" | "live" | "broken"
@@ -28,15 +31,28 @@ const CONNECTION_WORDS = { connecting: "Connecting", live: "Connected", broken: 
 const connectionOf = ({ models, error }: Server): Connection =>
   error !== null ? "broken" : models === null ? "connecting" : "live"
 
-const Header = ({ server, model, onChoose }: HeaderProps) => {
+const Header = ({ servers, server, model, onServer, onModel }: HeaderProps) => {
   const connection = connectionOf(server)
   return (
     <header className="top">
       <h1>Consilium: ask a model about a patient</h1>
+      {servers.length > 1 && (
+        <label className="chooser">
+          <span>Server</span>
+          <select value={server.address} onChange={(event) => onServer(event.target.value)}>
+            {servers.map((address, i) => (
+              <option key={address} value={address}>
+                {serverName(address)}
+                {i === 0 && ", where this page comes from"}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       {server.models !== null && server.models.length > 0 && (
         <label className="chooser">
           <span>Model</span>
-          <select value={model ?? ""} onChange={(event) => onChoose(event.target.value)}>
+          <select value={model ?? ""} onChange={(event) => onModel(event.target.value)}>
             {server.models.map((view) => (
               <option key={view.id} value={view.id}>
                 {optionText(view)}
@@ -46,7 +62,7 @@ const Header = ({ server, model, onChoose }: HeaderProps) => {
         </label>
       )}
       <span className={`pill pill-${connection}`}>
-        {CONNECTION_WORDS[connection]} <span className="server-address">{server.address}</span>
+        {CONNECTION_WORDS[connection]} <span className="server-address">{serverName(server.address)}</span>
       </span>
     </header>
   )
@@ -147,16 +163,24 @@ const shownModel = (models: readonly ModelView[], chosen: string | null): ModelV
   models.find(({ id }) => id === chosen) ?? models.find(({ offered }) => offered) ?? models[0]
 
 export const PredictionPage = () => {
+  const servers = useServers()
+  const [address, setAddress] = useState(ownServer)
   const [token, setToken] = useState<string | null>(null)
   const [chosen, setChosen] = useState<string | null>(null)
   const [session] = useState(() => new Session())
-  const server = useServer(token)
+  const server = useServer(address, token)
   const view = shownModel(server.models ?? [], chosen)
   const model = view?.offered ? view.id : null
-  const asker = useAsker(model, token)
+  const asker = useAsker(address, model, token)
   const { now, again } = asker
   const asking = now.state === "ready" ? now.asking : null
   const { answeredAt } = server
+  const chooseServer = (other: string): void => {
+    setAddress(other)
+    // one server's token is not for another to see
+    setToken(null)
+    setChosen(null)
+  }
   // biome-ignore lint/correctness/useExhaustiveDependencies: a server that answers again is worth another attempt; a failure alone is not
   useEffect(() => {
     if (answeredAt !== null && now.state === "failed") again()
@@ -186,7 +210,8 @@ export const PredictionPage = () => {
       return (
         <Trouble error={now.error} title={`The model “${view.id}” cannot be asked now`} onRetry={again} />
       )
-    if (asking === null || asking.client.model !== view.id) return <Loading what="the model's questions" />
+    if (asking === null || asking.address !== address || asking.client.model !== view.id)
+      return <Loading what="the model's questions" />
     return (
       // another model begins with an empty form
       <AskingPage key={view.id} asker={asker} asking={asking} session={session} server={server} view={view} />
@@ -198,16 +223,22 @@ export const PredictionPage = () => {
       <a className="skip" href="#main">
         Skip to the form
       </a>
-      <Header server={server} model={view?.id ?? null} onChoose={setChosen} />
+      <Header
+        servers={servers}
+        server={server}
+        model={view?.id ?? null}
+        onServer={chooseServer}
+        onModel={setChosen}
+      />
       <main id="main" tabIndex={-1}>
         <Staleness server={server} asking={asking} view={view} onNewest={again} />
-        {view !== undefined && <Marks marks={view.marks} />}
+        {view !== undefined && <Marks marks={asking?.plan.marks ?? view.marks} />}
         {content()}
         <Glossary entries={PREDICTION_GLOSSARY} />
       </main>
       <footer>
         Times are in UTC. The patient is encrypted in this browser; only encrypted numbers leave it. This page
-        asks no server but the one that it came from: to ask another, open that server's own page.
+        asks the server that it came from, and others only if the operator of that one named them.
       </footer>
     </>
   )

@@ -11,6 +11,8 @@ export interface Asked {
   /** Milliseconds since 1970. */
   readonly at: number
   readonly from: "form" | "file"
+  /** The server's address. */
+  readonly server: string
   readonly model: string
   readonly version: string
   readonly planHash: string
@@ -94,6 +96,7 @@ export class Session {
       id: this.#next++,
       at: Date.now(),
       from,
+      server: asking.address,
       model: asking.client.model,
       version: plan.version,
       planHash,

@@ -73,6 +73,9 @@ const Parameters = ({ asking, view, prepared }: ParametersProps) => {
           {roughText(plan.errorBound)} of the logit
         </Fact>
         <Fact name={<Term word="Calibration">Calibration</Term>}>{calibrationName(plan.calibration)}</Fact>
+        {view !== undefined && view.answersLeft !== null && (
+          <Fact name="Answers left to you">{countText(view.answersLeft)}</Fact>
+        )}
         <Fact name="Comes from">
           {view === undefined || view.source.study === null ? (
             "a model compiled by hand"
@@ -183,7 +186,7 @@ export const Technical = ({ asking, view }: TechnicalProps) => {
             <Fact name="In the server's words">{reveals}</Fact>
             <Fact name="This page">
               can read what you write in it: you trust whoever serves it. It asks no server but the one that
-              it came from, and stores nothing.
+              it came from and those that its operator named, and stores nothing.
             </Fact>
           </dl>
         </Panel>

@@ -4,13 +4,14 @@ import { FetchTransport } from "@consilium/inference-client/transport/fetch-tran
 import { WorkerAsker } from "@consilium/inference-client/worker/worker-asker"
 import { useCallback, useEffect, useState } from "react"
 import { ExchangeLog } from "./exchange-log.js"
-import { serverBase } from "./use-server.js"
 
 /** Encryptions of nothing that are kept ready, so that asking has little left to do. */
 const BLANKS = 2
 
 /** A model that can be asked from this page, with its keys in a worker. */
 export interface Asking {
+  /** The server's address. */
+  readonly address: string
   readonly client: InferenceClient
   readonly log: ExchangeLog
   /** The plan under which the newest request was or will be made. */
@@ -41,7 +42,7 @@ const seen = (client: InferenceClient) => ({
 })
 
 /** A client of the chosen model, from choosing it until another is chosen or the page is left. */
-export const useAsker = (model: string | null, token: string | null): Asker => {
+export const useAsker = (address: string, model: string | null, token: string | null): Asker => {
   const [now, setNow] = useState<AskerState>({ state: "none" })
   const [attempt, setAttempt] = useState(0)
   // biome-ignore lint/correctness/useExhaustiveDependencies: an attempt is to begin anew
@@ -55,14 +56,14 @@ export const useAsker = (model: string | null, token: string | null): Asker => {
     const connect = async (): Promise<void> => {
       // a new version of the same model is asked from the form that is there
       setNow((before) =>
-        before.state === "ready" && before.asking.client.model === model
+        before.state === "ready" && before.asking.address === address && before.asking.client.model === model
           ? { state: "ready", asking: { ...before.asking, prepared: false } }
           : { state: "connecting" },
       )
       const worker = new Worker(new URL("./key-worker.ts", import.meta.url), { type: "module" })
       const log = new ExchangeLog(new FetchTransport())
       try {
-        const client = await InferenceClient.connect(serverBase(), {
+        const client = await InferenceClient.connect(address, {
           model,
           keys: WorkerAsker.of(worker),
           transport: log,
@@ -72,7 +73,7 @@ export const useAsker = (model: string | null, token: string | null): Asker => {
         connected = client
         if (ending.signal.aborted) return client.close()
         const ready = (prepared: boolean): void =>
-          setNow({ state: "ready", asking: { client, log, ...seen(client), prepared } })
+          setNow({ state: "ready", asking: { address, client, log, ...seen(client), prepared } })
         ready(false)
         await client.prepare({ blanks: BLANKS, signal: ending.signal })
         if (!ending.signal.aborted) ready(true)
@@ -85,7 +86,7 @@ export const useAsker = (model: string | null, token: string | null): Asker => {
       ending.abort()
       connected?.close()
     }
-  }, [model, token, attempt])
+  }, [address, model, token, attempt])
   const again = useCallback(() => setAttempt((before) => before + 1), [])
   const refresh = useCallback(
     () =>

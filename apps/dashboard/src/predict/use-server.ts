@@ -8,9 +8,8 @@ const CHECK_MS = 10_000
 const RETRY_MS = 2000
 const ANSWER_MS = 8000
 
-/** What is known of the server that this page came from. */
+/** What is known of the server that is asked. */
 export interface Server {
-  /** Its address, without a path. */
   readonly address: string
   /** Null before it answered for the first time. */
   readonly models: readonly ModelView[] | null
@@ -21,20 +20,17 @@ export interface Server {
   readonly retry: () => void
 }
 
-interface Known extends Pick<Server, "models" | "error" | "answeredAt"> {
-  readonly token: string | null
-}
+type Known = Pick<Server, "address" | "models" | "error" | "answeredAt">
 
-/** The server's base: this page lies in a folder of its own below it. */
-export const serverBase = (): string => new URL("..", window.location.href).href
+const unknown = (address: string): Known => ({ address, models: null, error: null, answeredAt: null })
 
 /** Whether the server knows the request and does not permit it: what was shown may be shown no longer. */
 export const isRefused = (error: unknown): boolean =>
   isConsiliumError(error) && (error.code === "api/unauthenticated" || error.code === "api/forbidden")
 
-/** The server's models, asked for again and again. The token is held in memory only. */
-export const useServer = (token: string | null): Server => {
-  const [known, setKnown] = useState<Known>({ token, models: null, error: null, answeredAt: null })
+/** A server's models, asked for again and again. The token is held in memory only, and is that server's. */
+export const useServer = (address: string, token: string | null): Server => {
+  const [known, setKnown] = useState<Known>(() => unknown(address))
   const [attempt, setAttempt] = useState(0)
   // biome-ignore lint/correctness/useExhaustiveDependencies: an attempt is to ask again at once
   useEffect(() => {
@@ -47,18 +43,16 @@ export const useServer = (token: string | null): Server => {
         ...(token === null ? {} : { token }),
       }
       try {
-        const models = await InferenceClient.models(serverBase(), options)
+        const models = await InferenceClient.models(address, options)
         if (ending.signal.aborted) return
-        setKnown({ token, models, error: null, answeredAt: Date.now() })
+        setKnown({ address, models, error: null, answeredAt: Date.now() })
         timer = setTimeout(ask, CHECK_MS)
       } catch (error) {
         if (ending.signal.aborted) return
-        setKnown((before) => ({
-          token,
-          models: isRefused(error) ? null : before.models,
-          error,
-          answeredAt: before.answeredAt,
-        }))
+        setKnown((known) => {
+          const before = known.address === address ? known : unknown(address)
+          return { ...before, models: isRefused(error) ? null : before.models, error }
+        })
         // what is refused stays refused until another token is given
         if (!isRefused(error)) timer = setTimeout(ask, RETRY_MS)
       }
@@ -68,12 +62,12 @@ export const useServer = (token: string | null): Server => {
       ending.abort()
       clearTimeout(timer)
     }
-  }, [token, attempt])
+  }, [address, token, attempt])
   const retry = useCallback(() => setAttempt((before) => before + 1), [])
   useEffect(() => {
     window.addEventListener("online", retry)
     return () => window.removeEventListener("online", retry)
   }, [retry])
-  const { origin } = window.location
-  return { ...known, address: origin, retry }
+  // what another server said is nothing of this one's
+  return { ...(known.address === address ? known : unknown(address)), retry }
 }

@@ -34,7 +34,13 @@ export const linearModel = (
   version = "1",
   calibration: Calibration | null = CALIBRATION,
   weights: WeightsMode = "shared",
-): CompiledModel => compile(HEART_LINEAR, QUESTIONS, { ...NAMED, version, weights, calibration })
+  marks: readonly string[] = [],
+): CompiledModel => compile(HEART_LINEAR, QUESTIONS, { ...NAMED, version, weights, calibration, marks })
+
+/** A model as the demo trains it, and where it says that it comes from. */
+export const markedModel = (): CompiledModel =>
+  linearModel("1", CALIBRATION, "shared", ["synthetic-data", "insecure-seed"])
+export const ORIGIN = { study: "ab".repeat(32), round: 12 }
 
 export const networkModel = (): CompiledModel =>
   compile(squareNetwork(testRandom("page"), QUESTIONS.columns.length, 16, 0.05), QUESTIONS, {

@@ -1,5 +1,8 @@
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
+import { type AddressInfo, createServer } from "node:net"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { OLDER_MS } from "@consilium/node/inference/model-shelf"
 import type { AxeResults } from "axe-core"
 import type { Browser, Page } from "playwright-core"
@@ -13,7 +16,9 @@ import {
   askButton,
   fillIn,
   linearModel,
+  markedModel,
   networkModel,
+  ORIGIN,
   patientsCsv,
   QUESTIONS,
   ready,
@@ -28,7 +33,15 @@ const WIDTHS: readonly Look[] = [
   { width: 1024, height: 768, theme: "light" },
   { width: 1024, height: 768, theme: "dark" },
 ]
-const MARKS = { study: "ab".repeat(32), round: 12, marks: ["synthetic-data", "insecure-seed"] }
+
+/** A port that nobody listens on now. */
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 
 /** Notes, by the page's own clock, the milliseconds from each click on the button to the answer on the page. */
 const TIMER = `(() => {
@@ -90,7 +103,7 @@ where(`the prediction page in Chromium${why}`, () => {
 
   it.each(WIDTHS)("is clean for axe and whole at $width pixels, $theme", async (look) => {
     const server = await serve({})
-    server.service.shelf.offer("heart", linearModel(), MARKS)
+    server.service.shelf.offer("heart", markedModel(), ORIGIN)
     const page = await visit(server, look)
     await ready(page)
     await sound(page)
@@ -104,6 +117,8 @@ where(`the prediction page in Chromium${why}`, () => {
     await fillIn(page, SOMEBODY)
     await ask(page)
     await sees(page, /^Of 100 patients with this number/)
+    await sees(page, "This model was trained on made-up patients. Do not use it for real ones.")
+    await sees(page, /It is a demonstration: do not use it for real patients/)
     const random = testRandom("file")
     const rows = patientsCsv(Array.from({ length: 40 }, () => randomPatient(random)))
     const wrong = rows.replace(/^(bed-7,)[^,]*/m, "$1old").replace(/^(bed-9,)[^,]*/m, "$1")
@@ -331,12 +346,12 @@ where(`the prediction page in Chromium${why}`, () => {
     release()
     await sees(page, "This server offers no model yet")
     await sound(page)
-    server.service.shelf.refuse("heart", "Its study has not finished. Wait for its end.", MARKS)
+    server.service.shelf.refuse("heart", "Its study has not finished. Wait for its end.", ORIGIN)
     await page.reload()
     await sees(page, "The model “heart” cannot be asked")
     await sees(page, "Its study has not finished. Wait for its end.")
     await sound(page)
-    server.service.shelf.offer("heart", linearModel(), MARKS)
+    server.service.shelf.offer("heart", linearModel(), ORIGIN)
     // by itself
     await ready(page)
   })
@@ -373,7 +388,7 @@ where(`the prediction page in Chromium${why}`, () => {
     await ready(page)
     await fillIn(page, SOMEBODY)
     await ask(page)
-    server.service.shelf.offer("heart", linearModel("2", null), MARKS)
+    server.service.shelf.offer("heart", linearModel("2", null), ORIGIN)
     await page.evaluate("dispatchEvent(new Event('online'))")
     await sees(page, "The model was replaced: the server now has version 2")
     await sound(page)
@@ -385,10 +400,73 @@ where(`the prediction page in Chromium${why}`, () => {
     await ask(page)
     await sees(page, /^A score for ranking/)
     // a version that comes while nobody looks is asked by itself, once the old one is no longer answered
-    server.service.shelf.offer("heart", linearModel("3"), MARKS)
+    server.service.shelf.offer("heart", linearModel("3"), ORIGIN)
     server.clock.ms += OLDER_MS
     await ask(page)
     expect(await page.locator("#history tbody tr").first().textContent()).toContain("version 3")
     await sees(page, /^Of 100 patients/)
+  })
+
+  it("asks another server that the operator named, and gives it no token of this one's", async () => {
+    const ports = [await freePort(), await freePort()]
+    const [own, other] = ports.map((port) => `http://127.0.0.1:${port}`) as [string, string]
+    const at = (port: number | undefined) => ({
+      listen: { hosts: ["127.0.0.1"], ports: [port as number], tls: null },
+    })
+    running.push(
+      await serveModelsInTest(
+        { here: linearModel() },
+        { page: built.folder, pageServers: [other], ...at(ports[0]) },
+      ),
+      await serveModelsInTest({ there: linearModel("7", null) }, { origins: [own], ...at(ports[1]) }),
+    )
+    const watched = await open(browser, "about:blank")
+    opened.push({ ...watched, foreign: [] })
+    const { page } = watched
+    const tokens = new Map<string, boolean[]>([own, other].map((url) => [url, []]))
+    page.on("request", (request) => {
+      tokens.get(new URL(request.url()).origin)?.push(request.headers().authorization !== undefined)
+    })
+    // as through another machine: the server then wants a token
+    await page.route(`${own}/v1/**`, (route) =>
+      route.continue({ headers: { ...route.request().headers(), "x-real-ip": "192.0.2.1" } }),
+    )
+    await page.goto(`${own}/predict/`)
+    await page.getByLabel("Token").fill(bearer("clinician").authorization.slice("Bearer ".length))
+    await page.getByRole("button", { name: "Use this token" }).click()
+    await ready(page)
+    await fillIn(page, SOMEBODY)
+    await ask(page)
+    await page.getByLabel("Server").selectOption(other)
+    await page.locator(".pill", { hasText: other }).waitFor()
+    await page.locator('[data-asked="0"]').waitFor()
+    await ready(page)
+    await fillIn(page, SOMEBODY)
+    await ask(page)
+    await sees(page, /Model there, version 7/)
+    expect(await page.locator("#history tbody tr").first().textContent()).toContain(other)
+    expect([tokens.get(own)?.includes(true), tokens.get(other)?.includes(true)]).toEqual([true, false])
+    expect(tokens.get(other)?.length).toBeGreaterThanOrEqual(3)
+    await sound(page)
+    // back, the token is asked for again
+    await page.getByLabel("Server").selectOption({ index: 0 })
+    await sees(page, "Who are you?")
+  })
+
+  it("is small enough, and the live page has nothing of it", () => {
+    const packed = (folder: string, name: RegExp): number => {
+      const files = readdirSync(join(built.folder, folder)).filter((file) => name.test(file))
+      expect(files.length).toBeGreaterThan(0)
+      return files.reduce(
+        (sum, file) => sum + gzipSync(readFileSync(join(built.folder, folder, file))).length,
+        0,
+      )
+    }
+    expect(packed("predict/assets", /\.(js|css)$/)).toBeLessThan(190_000)
+    expect(packed("assets", /\.(js|css)$/)).toBeLessThan(165_000)
+    const live = readdirSync(join(built.folder, "assets")).map((file) =>
+      readFileSync(join(built.folder, "assets", file), "latin1"),
+    )
+    expect(live.filter((text) => /WebAssembly|new Worker/.test(text))).toEqual([])
   })
 })

@@ -1,25 +1,36 @@
 import type { FastifyInstance } from "fastify"
+import { z } from "zod"
 import { checkHost, checkOrigin } from "./access.js"
 import { approachOf, sendRefusal } from "./guarding.js"
 import { type PageFiles, policyOf, SECURITY_HEADERS, sendPageFile } from "./page-files.js"
-import type { OpenRouteSpec } from "./routes.js"
+import { json, type OpenRouteSpec } from "./routes.js"
 
 /** The page's own folder within the built pages. */
 export const PREDICTION_PAGE = "/predict/"
 
 /**
  * What the prediction page may do beyond the live page: compile WebAssembly, which its arithmetic is, and start the worker that holds its
- * keys; both only from its own server.
+ * keys, both only from its own server; and ask the servers that the operator named.
  */
-const PREDICTION_HEADERS: Readonly<Record<string, string>> = {
+const headersFor = (servers: readonly string[]): Readonly<Record<string, string>> => ({
   ...SECURITY_HEADERS,
   "content-security-policy": policyOf({
     "script-src": "'self' 'wasm-unsafe-eval'",
     "worker-src": "'self'",
+    "connect-src": ["'self'", ...servers].join(" "),
   }),
-}
+})
+
+const serversSchema = z.strictObject({ servers: z.array(z.string()) })
 
 export const PREDICTION_PAGE_ROUTES = {
+  predictionServers: {
+    method: "GET",
+    path: `${PREDICTION_PAGE}servers.json`,
+    summary: "Other servers of models that the prediction page may ask, by their origins.",
+    right: null,
+    answer: json(200, "PredictionServers", serversSchema),
+  },
   predictionPage: {
     method: "GET",
     path: `${PREDICTION_PAGE}*`,
@@ -31,6 +42,8 @@ export const PREDICTION_PAGE_ROUTES = {
 
 export interface PredictionPageOptions {
   readonly page: PageFiles
+  /** Origins of other servers of models that the page may ask; they must allow this page's. */
+  readonly servers: readonly string[]
   /** Whether requests straight from this machine must name it. */
   readonly loopback: boolean
   /** Counts an answer. */
@@ -43,20 +56,27 @@ export interface PredictionPageOptions {
  * the built pages it serves no other file.
  */
 export const predictionPage =
-  ({ page, loopback, answered, troubled }: PredictionPageOptions) =>
+  ({ page, servers, loopback, answered, troubled }: PredictionPageOptions) =>
   async (app: FastifyInstance): Promise<void> => {
+    const headers = headersFor(servers)
     app.setErrorHandler((error, _request, reply) => sendRefusal(reply, error, troubled))
     app.addHook("onRequest", async (request, reply) => {
-      reply.headers({ ...PREDICTION_HEADERS, "cache-control": "no-store" })
+      reply.headers({ ...headers, "cache-control": "no-store" })
       const approach = approachOf(request)
       checkOrigin(approach, false)
       if (loopback) checkHost(approach)
     })
     app.addHook("onResponse", async (_request, reply) => answered?.("predictionPage", reply.statusCode))
-    const { method, path } = PREDICTION_PAGE_ROUTES.predictionPage
+    const { predictionServers, predictionPage: files } = PREDICTION_PAGE_ROUTES
     app.route({
-      method,
-      url: path,
+      method: "GET",
+      url: predictionServers.path,
+      exposeHeadRoute: false,
+      handler: async () => ({ servers }),
+    })
+    app.route({
+      method: "GET",
+      url: files.path,
       exposeHeadRoute: false,
       handler: async (request, reply) => sendPageFile(page, request, reply),
     })

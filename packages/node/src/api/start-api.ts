@@ -24,6 +24,8 @@ export interface Beside {
 export interface StartApiOptions extends Omit<ApiOptions, "views" | "page" | "loopback" | "beside"> {
   /** The folder of the built page, or null. */
   readonly page: string | null
+  /** Origins of other servers of models that the prediction page may ask. */
+  readonly pageServers?: readonly string[]
   readonly listen: Listen
   readonly limits?: HttpLimits
   /** Made with what the API shares; what it holds is closed by its own plugin. */
@@ -54,6 +56,7 @@ export const startApi = async (options: StartApiOptions): Promise<RunningApi> =>
     await app.register(
       predictionPage({
         page,
+        servers: options.pageServers ?? [],
         loopback: true,
         answered: (route, status) => metrics.answered(route, status),
         troubled: options.troubled ?? (() => undefined),

@@ -257,6 +257,8 @@ export const CONFIG_WORDS: Readonly<Record<ConfigKind, FileWords>> = {
       "inference.threads": "threads for networks; linear models need none",
       "inference.allowed_origins":
         "pages elsewhere that may ask, by their origins, such as `https://ward.example.org`",
+      "inference.page_servers":
+        "other servers of models that this leader's prediction page may ask, by their origins; they must allow this page's",
       store:
         "`pglite`: a database in the data folder; `segments`: plain files; the environment's DATABASE_URL overrides both",
       ...storage,

@@ -20,6 +20,8 @@ export interface ServeOptions {
   readonly keys: readonly { readonly asker: string; readonly folder: string }[]
   /** The folder of the built pages, or null. */
   readonly page: string | null
+  /** Origins of other servers of models that the page may ask. */
+  readonly pageServers: readonly string[]
   readonly listen: Listen
   readonly tokens: readonly TokenRule[]
   readonly origins: readonly string[]

@@ -12,6 +12,8 @@ import { INFERENCE_ROUTES } from "./inference-routes.js"
 export interface StartInferenceOptions extends Omit<InferenceApiOptions, "loopback"> {
   /** The folder of the built pages, of which only the prediction page is served; without it there is none. */
   readonly page?: string | null
+  /** Origins of other servers of models that the page may ask. */
+  readonly pageServers?: readonly string[]
   readonly listen: Listen
   readonly limits?: HttpLimits
 }
@@ -45,7 +47,7 @@ export const startInference = async (options: StartInferenceOptions): Promise<Ru
   await app.register(inferenceApi({ ...options, loopback: true }))
   if (page !== null) {
     app.get("/", async (_request, reply) => reply.redirect(PREDICTION_PAGE))
-    await app.register(predictionPage({ page, loopback: true, troubled }))
+    await app.register(predictionPage({ page, servers: options.pageServers ?? [], loopback: true, troubled }))
   }
   const at = await listen(app, "Models", options.listen)
   return { ...at, close: () => app.close() }

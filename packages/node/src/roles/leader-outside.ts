@@ -72,7 +72,7 @@ const modelsFor = async (
 export const leaderOutside =
   (options: LeaderOutside): LeaderOptions["open"] =>
   async (service): Promise<Closable> => {
-    const { api: file, tls, page, narrate } = options
+    const { api: file, inference, tls, page, narrate } = options
     const models = await modelsFor(service, options)
     const opened: Closable[] = models === null ? [] : [models]
     const close = async (): Promise<void> => {
@@ -90,6 +90,7 @@ export const leaderOutside =
         },
         tokens: tokenRules(file.tokens),
         page,
+        pageServers: inference.page_servers,
         listen: { ...file.listen, tls },
         ...(models && { beside: models.open }),
         troubled: (error) => narrate(`the API failed at something: ${String(error)}`),
