@@ -13,7 +13,7 @@ const [first] = await once(lines, "line")
 const patients = JSON.parse(first)
 const client = await InferenceClient.connect(url, {
   transport: new NodeTransport(),
-  keys: new OwnKeys(insecureSeededRandom(seed)),
+  keys: new OwnKeys({ random: insecureSeededRandom(seed) }),
 })
 // the first secret of the seed is the key's, or where none is uploaded that of a blank; the newest are taken first, so it stays
 await client.prepare({ blanks: patients.length + 1 })

@@ -119,6 +119,34 @@ describe("infer predict", () => {
   })
 })
 
+describe("infer keys", () => {
+  it("uploads a key to a server once, and predict asks with it from then on", async () => {
+    const server = await ServerProcess.start({ models: at("kept"), program: PROGRAM })
+    try {
+      const made = await done("keys", "--server", server.url, "--out", at("keys"))
+      expect(made).toMatchObject({ uploaded: true, files: ["context.json", "public.key", "secret.key"] })
+      const words = ["predict", "--server", server.url, "--patient", at("patient.json"), "--keys", at("keys")]
+      const first = await done(...words)
+      const second = await done(...words)
+      expect(Math.abs(first.logit - second.logit)).toBeLessThan(2 * first.errorBound)
+      expect((await infer("keys", "--server", server.url, "--out", at("keys"))).stderr).toContain(
+        "cli/file-exists",
+      )
+    } finally {
+      await server.close()
+    }
+  })
+  it("says that no key is needed where none is", async () => {
+    const server = await ServerProcess.start({ models: at("models", "lr"), program: PROGRAM })
+    try {
+      const made = await done("keys", "--server", server.url, "--out", at("no-keys"))
+      expect(made).toMatchObject({ uploaded: false, key: null, files: ["context.json"] })
+    } finally {
+      await server.close()
+    }
+  })
+})
+
 interface Bar {
   readonly id: string
   readonly value: number

@@ -116,7 +116,10 @@ describe("consilium infer predict", () => {
     [["--models", "x", "--set", "age=1", "--csv", "p.csv"], "One of --patient, --set and --csv is needed."],
     [["--set", "age=1"], "One of --server and --models is needed."],
     [["--set", "age=1", "--models", "x", "--server", "https://x"], "One of --server and --models is needed."],
-    [["--set", "age=1", "--models", "x", "--token-file", "t"], "--token-file and --ca are for --server."],
+    [
+      ["--set", "age=1", "--models", "x", "--token-file", "t"],
+      "--token-file, --ca and --keys are for --server.",
+    ],
     [["--set", "age=1", "--models", "x", "--to", "t"], "--to is for the predictions of --csv."],
     [["--set", "age", "--models", "x"], "--set takes field=value."],
     [["--set", "age=1", "--set", "age=2", "--models", "x"], '"age" is set twice.'],

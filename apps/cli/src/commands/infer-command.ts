@@ -130,7 +130,11 @@ const keys = (infer: Command): void => {
     .description(
       "an asker's files for a plan: the context, and where the plan takes a key, that and its secret",
     )
-    .requiredOption("--plan <dir>", "folder with the plan.bin of the model")
+    .option("--plan <dir>", "folder with the plan.bin of the model")
+    .option("--server <url>", "a running server instead: its plan, its nonce, and the key is uploaded")
+    .option("--model <name>", "--server: the model, where it offers several")
+    .option("--token-file <file>", "--server: the token that its operator issued")
+    .option("--ca <file>", "--server: PEM certificates of the authority that its certificate is from")
     .requiredOption("--out <dir>", "folder to write context.json, public.key and secret.key into")
     .option(
       "--nonce <hex>",
@@ -138,7 +142,13 @@ const keys = (infer: Command): void => {
       hash,
     )
     .addOption(format())
-    .addHelpText("after", examples("keys --plan compiled --out keys"))
+    .addHelpText(
+      "after",
+      examples(
+        "keys --plan compiled --out keys",
+        "keys --server https://leader.example:8443 --token-file token --out keys",
+      ),
+    )
     .action(async (options) => (await import("../infer/keys.js")).inferKeys(options))
 }
 

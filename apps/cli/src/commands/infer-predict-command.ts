@@ -18,6 +18,7 @@ export const inferPredictCommand = (infer: Command): void => {
     .option("--to <file>", "--csv: where the predictions go (default: standard output)")
     .option("--token-file <file>", "--server: the token that its operator issued")
     .option("--ca <file>", "--server: PEM certificates of the authority that its certificate is from")
+    .option("--keys <dir>", "--server: a key that it has already, as infer keys --server wrote it")
     .addOption(format())
     .addHelpText(
       "after",
