@@ -35,13 +35,13 @@ it("bench inference measures every way of asking, checked, and SEAL on the same 
     expect(row?.value, id).toBeTypeOf("number")
     return row?.value as number
   }
-  for (const way of ["lr-shared", "lr-kept", "nn-shared"])
+  for (const way of ["lr-shared", "lr-kept", "nn-shared", "nn-by-feature"])
     for (const what of ["latency", "encrypt", "server", "open", "up", "down", "logit-error"])
       expect(figure(`${way}.${what}`)).toBeGreaterThan(0)
   expect(figure("lr-shared.keys") + figure("nn-shared.keys")).toBe(0)
   expect(figure("lr-shared.throughput")).toBeGreaterThan(50)
   expect(figure("nn-2048.server")).toBeLessThan(figure("nn-2048.whole"))
-  expect(report.rows.filter(({ bar }) => bar !== undefined)).toHaveLength(5)
+  expect(report.rows.filter(({ bar }) => bar !== undefined)).toHaveLength(6)
   expect(report.peer).toMatch(/^node-seal 6\./)
   expect(figure("node-seal.lr.galois-keys")).toBeGreaterThan(1_000_000)
   // both are one thread, without a network, on the same machine: what else it does takes from both

@@ -27,7 +27,10 @@ import { buildProgram, PROGRAM } from "../security/study-run.js"
 /* What crosses between client and server, and what is in the server's memory, tells nothing of patients; the same searches find them
    where they are not encrypted, and keys where they belong. */
 
-const PLANS = ["shared", "kept", "network"] as const
+/** Logistic regression, weights shared or kept; a network without keys, and one under keys of megabytes. */
+const PLANS = ["shared", "kept", "network", "network-by-feature"] as const
+const modelOf = (plan: string): string => (plan.startsWith("network") ? "nn" : "lr")
+const takesKey = (plan: string): boolean => plan === "kept" || plan === "network-by-feature"
 const ASKED = 12
 const CLIENT = fileURLToPath(new URL("../security/asking-client.mjs", import.meta.url))
 const SEED = "planted key"
@@ -40,7 +43,7 @@ const skipped = memorySkipped ? ` (skipped: ${noMemory})` : ""
 const folder = mkdtempSync(join(tmpdir(), "consilium-packets-"))
 const at = (...names: readonly string[]): string => join(folder, ...names)
 const trainedOf = (plan: string): TrainedModelFile => {
-  const path = at(plan === "network" ? "nn" : "lr", "model.json")
+  const path = at(modelOf(plan), "model.json")
   return trainedModelFromJson(readFileSync(path, "utf8"), path)
 }
 const consilium = (...args: readonly string[]): Promise<{ readonly code: number; readonly stdout: string }> =>
@@ -60,10 +63,10 @@ beforeAll(async () => {
   for (const model of ["lr", "nn"])
     expect((await consilium("train", "--model", model, "--simulate", "300", "--out", at(model))).code).toBe(0)
   for (const plan of PLANS) {
-    const words = ["--model", at(plan === "network" ? "nn" : "lr"), "--out", at(plan)]
-    expect(
-      (await consilium("compile", ...words, "--weights", plan === "kept" ? "kept" : "shared")).code,
-    ).toBe(0)
+    const words = ["--model", at(modelOf(plan)), "--out", at(plan)]
+    if (plan === "kept") words.push("--weights", "kept")
+    if (plan === "network-by-feature") words.push("--packing", "slots-by-feature")
+    expect((await consilium("compile", ...words)).code).toBe(0)
   }
   const made = syntheticHeart({ profile: "hospital", rows: 40, random: insecureSeededRandom("planted") })
   writeFileSync(at("planted.csv"), withPlanted(made))
@@ -72,9 +75,9 @@ beforeAll(async () => {
 }, 300_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe.each(PLANS)("all that crosses between client and server, weights %s", (plan) => {
+describe.each(PLANS)("all that crosses between client and server: %s", (plan) => {
   it("[S30] holds requests and answers, the server's log, and nothing of the planted patients", async () => {
-    const words = ["evaluate", "--model", "heart-disease", "--trained", at(plan === "network" ? "nn" : "lr")]
+    const words = ["evaluate", "--model", "heart-disease", "--trained", at(modelOf(plan))]
     words.push("--models", at(plan), "--data", at("planted.csv"), "--n", String(ASKED))
     words.push("--packets", at(`${plan}.packets`), "--answers", "1000")
     const { code, stdout } = await consilium(...words)
@@ -84,7 +87,7 @@ describe.each(PLANS)("all that crosses between client and server, weights %s", (
     const text = Buffer.from(packets).toString("latin1")
     const posts = text.match(/POST \/v1\/models\/heart-disease\/predict HTTP/g)
     expect(posts).toHaveLength(ASKED + report.extremes.n)
-    expect(text.includes("POST /v1/models/heart-disease/keys HTTP")).toBe(plan === "kept")
+    expect(text.includes("POST /v1/models/heart-disease/keys HTTP")).toBe(takesKey(plan))
     expect(text).toContain('the model "heart-disease", version 1, is asked under plan')
     expect(packets.length).toBeGreaterThan(
       (ASKED + report.extremes.n) * (report.bytes.up + report.bytes.down),

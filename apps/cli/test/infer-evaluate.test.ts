@@ -118,7 +118,7 @@ describe("consilium infer evaluate", () => {
     ],
     [
       ["--model", "h", "--trained", "m", "--models", "x", "--weights", "kept", "--simulate", "60"],
-      "--weights is for a model that is compiled here.",
+      "--weights and --packing are for a model that is compiled here.",
     ],
   ])("refuses %j before anything is started", async (words, message) => {
     const { code, stdout, stderr } = await consilium("infer", "evaluate", ...words)

@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
-import type { WeightsMode } from "@consilium/inference/plan/plan"
 import { writeCompiledFolder } from "@consilium/node/inference/model-folder"
 import { selectRows } from "@consilium/records/rows"
 import { connectTo } from "../infer/asking.js"
@@ -54,12 +53,12 @@ const atMost = (value: number, limit: number, unit: string) => ({
 const served = async <T>(
   certificate: ThrowAwayCertificate,
   heart: TrainedHeart,
-  weights: WeightsMode,
+  options: Parameters<typeof compileTrained>[1],
   work: (server: ServerProcess) => Promise<T>,
 ): Promise<T> => {
   const folder = await mkdtemp(join(tmpdir(), "consilium-bench-"))
   try {
-    await writeCompiledFolder(folder, compileTrained(heart.trained, { weights }))
+    await writeCompiledFolder(folder, compileTrained(heart.trained, options))
     const server = await ServerProcess.start({
       models: folder,
       certificate,
@@ -233,24 +232,28 @@ export const measureInference = async (
   const certificate = await throwAwayCertificate()
   const { singles, batches, peerRuns } = extent
   const { lr, nn } = models
-  const shared = await served(certificate, lr, "shared", async (server) => {
+  const shared = await served(certificate, lr, {}, async (server) => {
     tell("asking the logistic regression, weights shared ...")
     const one = await single(server, lr, models, singles)
     tell("asking it as often as it answers ...")
     return [...singleRows("inference.lr-shared", one, 5), ...(await throughputRows(server, models, extent))]
   })
-  const kept = await served(certificate, lr, "kept", async (server) => {
+  const kept = await served(certificate, lr, { weights: "kept" }, async (server) => {
     tell("asking the logistic regression, weights kept ...")
     return singleRows("inference.lr-kept", await single(server, lr, models, singles), 15)
   })
-  const network = await served(certificate, nn, "shared", async (server) => {
+  const network = await served(certificate, nn, {}, async (server) => {
     tell("asking the network ...")
     const one = await single(server, nn, models, singles)
     return [...singleRows("inference.nn-shared", one, 60), ...(await batchRows(server, models, batches))]
   })
+  const byFeature = await served(certificate, nn, { packing: "slots-by-feature" }, async (server) => {
+    tell("asking it with all columns of a patient in one ciphertext ...")
+    return singleRows("inference.nn-by-feature", await single(server, nn, models, singles), 60)
+  })
   tell("measuring node-seal ...")
   const peer = (await measuredBy("bench/peers/seal-inference.mjs", peerWorkload(models, peerRuns))) as Peer
-  const own = [...shared, ...kept, ...network]
+  const own = [...shared, ...kept, ...network, ...byFeature]
   if (peer.rows === undefined)
     return {
       rows: [

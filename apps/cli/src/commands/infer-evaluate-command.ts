@@ -24,6 +24,12 @@ export const inferEvaluateCommand = (infer: Command): void => {
         "lr, compiled here: shared, or kept from honest askers (default: shared)",
       ).choices(["shared", "kept"]),
     )
+    .addOption(
+      new Option(
+        "--packing <name>",
+        "compiled here: as infer compile takes it; slots-by-feature is for networks under keys of their asker",
+      ).choices(["lr-coefficients", "slots-by-patient", "slots-by-feature"]),
+    )
     .option("--trained <path>", "a served model as it was trained: model.json, or its folder")
     .option("--server <url>", "a running server; without it one is started for this run")
     .option("--models <dir>", "compiled models to serve, or one")

@@ -3,7 +3,7 @@ import { resolve } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
 import { evaluationText } from "@consilium/inference/evaluation/evaluation-text"
 import type { TrainedModelFile } from "@consilium/inference/files/trained-model-file"
-import type { WeightsMode } from "@consilium/inference/plan/plan"
+import type { Packing, WeightsMode } from "@consilium/inference/plan/plan"
 import { mostAnswers } from "@consilium/inference/server/answer-budget"
 import { type LabelledRows, selectRows } from "@consilium/records/rows"
 import { columns, EndWith, type Format, print } from "../commands/printed.js"
@@ -24,6 +24,7 @@ export interface EvaluateArguments extends HeartSource, AskingPlace {
   readonly model: string
   readonly n: number
   readonly weights?: WeightsMode
+  readonly packing?: Packing
   /** The same model as it was trained, to compare with. */
   readonly trained?: string
   /** The budget of answers that the server is started with; for a kept model that is compiled here as many as are asked for. */
@@ -50,7 +51,7 @@ const usage = (message: string, remedy: string): never => {
 const isTrainedHere = (model: string): model is "lr" | "nn" => model === "lr" || model === "nn"
 
 const checkArguments = (options: EvaluateArguments): void => {
-  const { model, server, models, trained, weights, packets, tokenFile, ca, answers } = options
+  const { model, server, models, trained, weights, packing, packets, tokenFile, ca, answers } = options
   const elsewhere = server !== undefined || models !== undefined
   if (isTrainedHere(model) && (elsewhere || trained !== undefined))
     usage(
@@ -64,8 +65,8 @@ const checkArguments = (options: EvaluateArguments): void => {
     )
   if (server !== undefined && models !== undefined)
     usage("--server and --models do not go together.", "Give one of them.")
-  if (weights !== undefined && elsewhere)
-    usage("--weights is for a model that is compiled here.", "Leave it out: a compiled model has its mode.")
+  if ((weights !== undefined || packing !== undefined) && elsewhere)
+    usage("--weights and --packing are for a model that is compiled here.", "Leave them out.")
   if (weights === "kept" && model === "nn")
     usage("Weights of networks cannot be kept.", "Give --weights shared, or --model lr.")
   if (server === undefined && (tokenFile !== undefined || ca !== undefined))
@@ -98,8 +99,9 @@ const begin = (options: EvaluateArguments, trained: TrainedModelFile): Promise<E
   const { server, models } = options
   if (server !== undefined) return askElsewhere({ ...options, server })
   if (models !== undefined) return askOwnServer({ models, model: options.model, answers, record })
-  const { weights = "shared" } = options
-  return askOwnServer({ models: compileTrained(trained, { weights }), answers, record })
+  const { weights = "shared", packing } = options
+  const compiled = compileTrained(trained, { weights, ...(packing === undefined ? {} : { packing }) })
+  return askOwnServer({ models: compiled, answers, record })
 }
 
 const WAYS: Readonly<Record<EvaluationServer["way"], string>> = {
