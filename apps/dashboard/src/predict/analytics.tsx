@@ -54,43 +54,45 @@ const STAGES: readonly (readonly [name: string, of: (figures: ExchangeFigures) =
 const ms = (value: number | null): string => (value === null ? "–" : `${value.toFixed(2)} ms`)
 
 const Latency = ({ exchanges }: { readonly exchanges: readonly ExchangeFigures[] }) => (
-  <Scrolling label="Latency">
-    <table>
-      <caption>
-        {plural(exchanges.length, "exchange")} with the server. Sent {bytesText(sum(exchanges, "bytesUp"))},
-        received {bytesText(sum(exchanges, "bytesDown"))}.
-      </caption>
-      <thead>
-        <tr>
-          <th scope="col">Step</th>
-          <th scope="col" className="number">
-            Half within
-          </th>
-          <th scope="col" className="number">
-            95 of 100 within
-          </th>
-          <th scope="col" className="number">
-            Longest
-          </th>
-        </tr>
-      </thead>
-      <tbody>
-        {STAGES.map(([name, of]) => {
-          const values = exchanges.map(of).filter((value) => value !== null)
-          return (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {[0.5, 0.95, 1].map((share) => (
-                <td key={share} className="number">
-                  {ms(quantile(values, share))}
-                </td>
-              ))}
-            </tr>
-          )
-        })}
-      </tbody>
-    </table>
-  </Scrolling>
+  <>
+    <p className="exact">
+      {plural(exchanges.length, "exchange")} with the server. Sent {bytesText(sum(exchanges, "bytesUp"))},
+      received {bytesText(sum(exchanges, "bytesDown"))}.
+    </p>
+    <Scrolling label="Latency">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Step</th>
+            <th scope="col" className="number">
+              Half within
+            </th>
+            <th scope="col" className="number">
+              95 of 100 within
+            </th>
+            <th scope="col" className="number">
+              Longest
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {STAGES.map(([name, of]) => {
+            const values = exchanges.map(of).filter((value) => value !== null)
+            return (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {[0.5, 0.95, 1].map((share) => (
+                  <td key={share} className="number">
+                    {ms(quantile(values, share))}
+                  </td>
+                ))}
+              </tr>
+            )
+          })}
+        </tbody>
+      </table>
+    </Scrolling>
+  </>
 )
 
 const sum = (exchanges: readonly ExchangeFigures[], of: "bytesUp" | "bytesDown"): number =>

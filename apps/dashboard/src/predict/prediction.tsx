@@ -73,7 +73,12 @@ export const Prediction = ({ asker, asking, session, state, connected }: Predict
       <div className="stack">
         <Panel id="answer" title="The answer">
           {error !== null && <Trouble error={error} title="No answer came" />}
-          <Result asked={forgotten ? null : asked} asking={asking} changed={changed} />
+          <Result
+            asked={forgotten ? null : asked}
+            asking={asking}
+            changed={changed}
+            failed={error !== null}
+          />
         </Panel>
         <FilePanel asking={asking} session={session} waiting={waiting} onAsked={asker.refresh} />
       </div>

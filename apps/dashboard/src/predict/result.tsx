@@ -10,12 +10,25 @@ interface ResultProps {
   readonly asking: Asking
   /** Whether the form was changed since. */
   readonly changed: boolean
+  /** Whether the newest question got no answer. */
+  readonly failed: boolean
+}
+
+/** Why an answer is not that of what the page shows beside it; null if it is. */
+const outdatedWords = (asked: Asked, { asking, changed, failed }: ResultProps): string | null => {
+  if (failed) return "This is the answer to the question before"
+  if (changed) return "You have changed the form since: this is the answer for what it said before"
+  return asked.planHash === asking.planHash
+    ? null
+    : `This answer is of version ${asked.version}; the model has been replaced since`
 }
 
 /** The answer to the newest question of the form. It is always on the page, so that screen readers notice when it fills. */
-export const Result = ({ asked, asking, changed }: ResultProps) => {
+export const Result = (props: ResultProps) => {
+  const { asked, asking } = props
   const risk = asked?.risks[0]
   const { plan, planHash } = asking
+  const outdated = asked === null ? null : outdatedWords(asked, props)
   return (
     <div className="result" role="status" aria-label="Answer" data-asked={asked?.id ?? 0}>
       {asked === null || risk === undefined ? (
@@ -25,16 +38,7 @@ export const Result = ({ asked, asking, changed }: ResultProps) => {
         </p>
       ) : (
         <>
-          {(changed || asked.planHash !== planHash) && (
-            <Notice
-              kind="stale"
-              title={
-                changed
-                  ? "You have changed the form since: this is the answer for what it said before"
-                  : `This answer is of version ${asked.version}; the model has been replaced since`
-              }
-            />
-          )}
+          {outdated !== null && <Notice kind="stale" title={outdated} />}
           <RiskGauge risk={risk} />
           <p className="lead">
             Risk <strong>{riskText(risk)}</strong> ({rangeText(risk)})

@@ -10,9 +10,7 @@ import { keyWords, packingWords, weightsWords } from "./words.js"
 const SHOWN_BYTES = 96
 
 const hexOf = (bytes: Uint8Array): string =>
-  Array.from(bytes.subarray(0, SHOWN_BYTES), (byte) => byte.toString(16).padStart(2, "0"))
-    .join(" ")
-    .replaceAll(/(.{47}) /g, "$1\n")
+  Array.from(bytes.subarray(0, SHOWN_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join(" ")
 
 const Fact = ({ name, children }: { readonly name: ReactNode; readonly children: ReactNode }) => (
   <div>
@@ -78,7 +76,7 @@ const Parameters = ({ asking, view, prepared }: ParametersProps) => {
         )}
         <Fact name="Comes from">
           {view === undefined || view.source.study === null ? (
-            "a model compiled by hand"
+            "a model that was compiled by hand"
           ) : (
             <>
               study <code title={view.source.study}>{shortHash(view.source.study)}</code>
@@ -101,7 +99,7 @@ const Travel = ({ asking }: { readonly asking: Asking }) => {
       id="travel"
       title="What was sent and received"
       wide
-      about="All requests of this page about this model, newest first. What is in them is ciphertext: two requests about the same patient have nothing in common but their first bytes, which name the plan."
+      about="All requests of this page about this model, newest first. What is in them is ciphertext: two requests about the same patient have nothing in common but their first bytes, which name the plan and, where one was sent, the key."
     >
       <Scrolling label="Requests of this page">
         <table>
