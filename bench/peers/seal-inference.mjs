@@ -1,11 +1,6 @@
-// SEAL the usual way on the same models and patients, one thread, without a network. Standard input holds one JSON value:
-//
-//     { rows, linear: { weights, bias, logits }, network: { units: [{ weights, bias, sign }], bias, logits }, runs }
-//
-// rows of scaled columns, and the plain logits of both models; standard output gets { version, rows: [{ id, value, unit, best }] }, or
-// { missing } where node-seal is not installed. Results are checked before anything is timed.
+// SEAL as it is mostly used, on the same models and patients: rows of scaled columns. Results are checked before they are given out to be
+// timed.
 import { createRequire } from "node:module"
-import { median, timeRow } from "../sums/timing.mjs"
 
 const DEGREE = 8192
 const SCALE = 2 ** 40
@@ -14,23 +9,22 @@ const LINEAR_BITS = [60, 40, 60]
 const NETWORK_BITS = [60, 40, 40, 60]
 const LARGEST_ERROR = 1e-3
 
-const chunks = []
-for await (const chunk of process.stdin) chunks.push(chunk)
-const { rows, linear, network, runs } = JSON.parse(Buffer.concat(chunks).toString("utf8"))
-const say = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
-
-const load = async () => {
+/** The library and its version; null where it is not installed. */
+export const startSeal = async () => {
+  let load
   try {
-    return (await import("node-seal")).default
+    load = (await import("node-seal")).default
   } catch (error) {
     if (error.code !== "ERR_MODULE_NOT_FOUND") throw error
     return null
   }
+  const { version } = createRequire(import.meta.url)("node-seal/package.json")
+  return { seal: await load(), version }
 }
-const close = (what, found, expected) => {
+
+const checkClose = (what, found, expected) => {
   const error = Math.max(...expected.map((logit, i) => Math.abs(found[i] - logit)))
-  if (!(error <= LARGEST_ERROR)) throw new Error(`${what}: logits are off by ${error}`)
-  return error
+  if (!(error <= LARGEST_ERROR)) throw new Error(`SEAL, ${what}: logits are off by ${error}`)
 }
 
 const parts = (seal, bits) => {
@@ -62,7 +56,7 @@ const opened = ({ encoder, decryptor }, cipher) => {
 }
 
 /** One patient in the first slots; the dot product by rotating and adding, under Galois keys for just these rotations. */
-const measureLinear = async (seal) => {
+export const sealLinear = (seal, rows, linear) => {
   const use = parts(seal, LINEAR_BITS)
   const { generator, encoder, evaluator, none } = use
   const width = 2 ** Math.ceil(Math.log2(linear.weights.length))
@@ -95,25 +89,23 @@ const measureLinear = async (seal) => {
     sum.delete()
     return logit
   })
-  close("one patient", checked, linear.logits.slice(0, 8))
+  checkClose("one patient", checked, linear.logits.slice(0, 8))
   const one = encrypted(use, slots(rows[0]))
   const given = answer(one)
-  const encrypting = await median(runs, (i) => encrypted(use, slots(rows[i % rows.length])).delete())
-  const serving = await median(runs, () => answer(one).delete())
-  const opening = await median(runs, () => logitOf(given))
-  const id = "inference.node-seal.lr"
-  return [
-    timeRow(`${id}.encrypt`, encrypting),
-    timeRow(`${id}.server`, serving),
-    timeRow(`${id}.open`, opening),
-    { id: `${id}.up`, value: one.saveArray(none).length, unit: "B" },
-    { id: `${id}.down`, value: given.saveArray(none).length, unit: "B" },
-    { id: `${id}.galois-keys`, value: galois.saveArray(none).length, unit: "B" },
-  ]
+  return {
+    encrypt: (i) => encrypted(use, slots(rows[i % rows.length])).delete(),
+    serve: () => answer(one).delete(),
+    open: () => logitOf(given),
+    bytes: {
+      up: one.saveArray(none).length,
+      down: given.saveArray(none).length,
+      "galois-keys": galois.saveArray(none).length,
+    },
+  }
 }
 
 /** A ciphertext for each column with a patient in each slot, and the same folding of the last layer into the first: no keys. */
-const measureNetwork = async (seal) => {
+export const sealNetwork = (seal, rows, network) => {
   const use = parts(seal, NETWORK_BITS)
   const { encoder, evaluator, none } = use
   const slots = DEGREE / 2
@@ -156,24 +148,16 @@ const measureNetwork = async (seal) => {
   }
   const given = answer()
   const values = opened(use, given)
-  close(
+  checkClose(
     `${rows.length} patients`,
     rows.map((_, i) => values[i] + network.bias),
     network.logits,
   )
-  const serving = await median(Math.max(2, Math.ceil(runs / 10)), () => answer().delete())
-  const id = "inference.node-seal.nn-2048"
-  return [
-    timeRow(`${id}.server`, serving),
-    { id: `${id}.up`, value: columns.reduce((sum, one) => sum + one.saveArray(none).length, 0), unit: "B" },
-    { id: `${id}.down`, value: given.saveArray(none).length, unit: "B" },
-  ]
-}
-
-const start = await load()
-if (start === null) say({ missing: "not installed" })
-else {
-  const seal = await start()
-  const { version } = createRequire(import.meta.url)("node-seal/package.json")
-  say({ version, rows: [...(await measureLinear(seal)), ...(await measureNetwork(seal))] })
+  return {
+    serve: () => answer().delete(),
+    bytes: {
+      up: columns.reduce((sum, one) => sum + one.saveArray(none).length, 0),
+      down: given.saveArray(none).length,
+    },
+  }
 }

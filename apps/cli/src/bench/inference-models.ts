@@ -49,7 +49,7 @@ export const logitsFor = (
   )
 
 /** The same models and patients in the numbers that a peer takes: scaled columns, and the network as a sum of signed squares. */
-export const peerWorkload = ({ lr, nn, rows }: MeasuredModels, runs: number) => {
+export const peerWorkload = ({ lr, nn, rows }: MeasuredModels) => {
   const [linear, network] = [lr.trained.model, nn.trained.model]
   if (linear.kind !== "linear" || network.kind !== "network")
     throw new TypeError("These models are of other kinds.")
@@ -61,6 +61,5 @@ export const peerWorkload = ({ lr, nn, rows }: MeasuredModels, runs: number) => 
     ]),
     linear: { weights: linear.weights, bias: linear.bias, logits: logitsFor(lr, rows) },
     network: { ...squares, logits: logitsFor(nn, rows) },
-    runs,
   }
 }

@@ -191,33 +191,49 @@ const throughputRows = async (
   ]
 }
 
-interface Peer {
-  readonly missing?: string
-  readonly version?: string
-  readonly rows?: readonly InferenceRow[]
+interface Beside {
+  /** The peer and its version; null where it is not installed. */
+  readonly peer: string | null
+  readonly rows: readonly InferenceRow[]
+}
+
+/** Own computing and the peer's in turns, in one process without a network. */
+const besidePeer = async (models: MeasuredModels, runs: number): Promise<Beside> => {
+  const { lr, nn, patients } = models
+  const folder = await mkdtemp(join(tmpdir(), "consilium-bench-"))
+  try {
+    for (const { trained } of [lr, nn])
+      await writeCompiledFolder(join(folder, trained.name), compileTrained(trained, {}))
+    const [lrFolder, nnFolder] = [join(folder, lr.trained.name), join(folder, nn.trained.name)]
+    const workload = { lr: lrFolder, nn: nnFolder, patients, runs, ...peerWorkload(models) }
+    return (await measuredBy("bench/inference/beside.mjs", workload)) as Beside
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 const figureOf = (rows: readonly InferenceRow[], id: string): number =>
   rows.find((row) => row.id === id)?.value ?? Number.NaN
 
-/** Each figure of the peer that this project has as well, over this project's. */
-const ratioRows = (own: readonly InferenceRow[], peer: readonly InferenceRow[]): readonly InferenceRow[] => {
-  const times = (what: string, ours: readonly string[], theirs: readonly string[]): InferenceRow => {
-    const sum = (rows: readonly InferenceRow[], ids: readonly string[]): number =>
-      ids.reduce((total, id) => total + figureOf(rows, `inference.${id}`), 0)
-    return { id: `inference.ratio.${what}`, value: sum(peer, theirs) / sum(own, ours), unit: "times" }
-  }
-  const all = (name: string) => ["encrypt", "server", "open"].map((part) => `${name}.${part}`)
+const MANY = `nn-${BATCH}`
+
+/** The peer's figures over this project's: times of runs in turns, and bytes. */
+const ratioRows = (rows: readonly InferenceRow[]): readonly InferenceRow[] => {
+  const sum = (ids: readonly string[]): number =>
+    ids.reduce((total, id) => total + figureOf(rows, `inference.${id}`), 0)
+  const times = (what: string, ours: readonly string[], theirs: readonly string[]): InferenceRow => ({
+    id: `inference.ratio.${what}`,
+    value: sum(theirs) / sum(ours),
+    unit: "times",
+  })
+  const steps = (side: string) => ["encrypt", "serve", "open"].map((step) => `${side}.lr.${step}`)
+  const bytes = (name: string) => ["up", "down"].map((way) => `${name}.${way}`)
   return [
-    times("one-patient-compute", all("lr-shared"), all("node-seal.lr")),
-    times("one-patient-server", ["lr-shared.server"], ["node-seal.lr.server"]),
-    times("one-patient-bytes", ["lr-shared.up", "lr-shared.down"], ["node-seal.lr.up", "node-seal.lr.down"]),
-    times(`${BATCH}-patients-server`, [`nn-${BATCH}.server`], ["node-seal.nn-2048.server"]),
-    times(
-      `${BATCH}-patients-bytes`,
-      ["nn-shared.up", "nn-shared.down"],
-      ["node-seal.nn-2048.up", "node-seal.nn-2048.down"],
-    ),
+    times("one-patient-compute", steps("own"), steps("node-seal")),
+    times("one-patient-server", ["own.lr.serve"], ["node-seal.lr.serve"]),
+    times("one-patient-bytes", bytes("lr-shared"), bytes("node-seal.lr")),
+    times(`${BATCH}-patients-server`, [`own.${MANY}.serve`], [`node-seal.${MANY}.serve`]),
+    times(`${BATCH}-patients-bytes`, bytes("nn-shared"), bytes(`node-seal.${MANY}`)),
   ]
 }
 
@@ -251,16 +267,10 @@ export const measureInference = async (
     tell("asking it with all columns of a patient in one ciphertext ...")
     return singleRows("inference.nn-by-feature", await single(server, nn, models, singles), 60)
   })
-  tell("measuring node-seal ...")
-  const peer = (await measuredBy("bench/peers/seal-inference.mjs", peerWorkload(models, peerRuns))) as Peer
-  const own = [...shared, ...kept, ...network, ...byFeature]
-  if (peer.rows === undefined)
-    return {
-      rows: [
-        ...own,
-        { id: "inference.node-seal", value: null, unit: "ms", note: peer.missing ?? "not installed" },
-      ],
-      peer: "node-seal is not installed",
-    }
-  return { rows: [...own, ...peer.rows, ...ratioRows(own, peer.rows)], peer: `node-seal ${peer.version}` }
+  tell("computing beside node-seal ...")
+  const beside = await besidePeer(models, peerRuns)
+  const rows = [...shared, ...kept, ...network, ...byFeature, ...beside.rows]
+  if (beside.peer !== null) return { rows: [...rows, ...ratioRows(rows)], peer: beside.peer }
+  const missing = { id: "inference.node-seal", value: null, unit: "ms", note: "not installed" }
+  return { rows: [...rows, missing], peer: "node-seal is not installed" }
 }
