@@ -4,10 +4,13 @@ import { describe, expect, it } from "vitest"
 import { HEART, HEART_FIELDS, randomPatient, testRandom } from "../../../packages/inference/test/heart.js"
 import { csvText, parseCsv } from "../src/predict/csv.js"
 import { emptyTable, MOST_ROWS, readPatientTable, resultsTable } from "../src/predict/patient-table.js"
-import { acceptedText, readEntries, readEntry } from "../src/predict/patient-text.js"
+import { acceptedText, fieldRemark, fieldTitle, readEntries, readEntry } from "../src/predict/patient-text.js"
 
 const field = (name: string) => HEART_FIELDS.find((one) => one.name === name) as (typeof HEART_FIELDS)[number]
 const cellsOf = (text: string) => parseCsv(text).rows.map(({ cells }) => cells)
+
+const ROW = "63,male,asymptomatic,145,233,yes,normal,150,no,2.3,down,0,fixed"
+const HEADER = HEART_FIELDS.map(({ name }) => name).join(",")
 
 describe("one entry", () => {
   it.each([
@@ -56,6 +59,22 @@ describe("one entry", () => {
       "yes or no",
       "up, flat, down",
     ])
+  })
+})
+
+describe("a label", () => {
+  const age = { ...field("age"), label: "Age; in whole years; 0 if unknown" }
+
+  it("is a title, and remarks behind a semicolon", () => {
+    expect([fieldTitle(age), fieldRemark(age)]).toEqual(["Age", "in whole years; 0 if unknown"])
+    expect([fieldTitle(field("age")), fieldRemark(field("age"))]).toEqual(["age", ""])
+    expect(fieldTitle({ ...age, label: "; nothing" })).toBe("age")
+  })
+
+  it("names a column of a file, whole or by its title", () => {
+    const schema = { ...HEART, fields: HEART.fields.map((one) => (one.name === "age" ? age : one)) }
+    for (const title of ["age", "AGE", `"${age.label}"`])
+      expect(readPatientTable(schema, `${HEADER.replace("age", title)}\n${ROW}`).patients).toHaveLength(1)
   })
 })
 
@@ -124,9 +143,6 @@ describe("a table as text", () => {
     )
   })
 })
-
-const ROW = "63,male,asymptomatic,145,233,yes,normal,150,no,2.3,down,0,fixed"
-const HEADER = HEART_FIELDS.map(({ name }) => name).join(",")
 
 describe("a file of patients", () => {
   it("gives its good rows, and the line and fields of each bad one", () => {

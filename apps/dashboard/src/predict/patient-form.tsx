@@ -2,7 +2,7 @@ import type { InputField, InputSchema } from "@consilium/inference/schema/fields
 import type { Patient } from "@consilium/inference/schema/patient"
 import { type SyntheticEvent, useId, useRef, useState } from "react"
 import { plural } from "../format.js"
-import { acceptedText, type Entries, fieldTitle, readEntries } from "./patient-text.js"
+import { acceptedText, type Entries, fieldRemark, fieldTitle, readEntries } from "./patient-text.js"
 
 /** A unit of so many letters stands beside its entry as well, longer ones below it only. */
 const SHORT_UNIT = 8
@@ -22,7 +22,11 @@ const Field = ({ field, id, entry, problem, onEntry }: FieldProps) => {
   const shared = {
     id,
     "aria-invalid": problem !== undefined,
-    "aria-describedby": problem === undefined ? about : `${about} ${wrong}`,
+    "aria-describedby": [
+      about,
+      ...(fieldRemark(field) === "" ? [] : [`${id}-remark`]),
+      ...(problem === undefined ? [] : [wrong]),
+    ].join(" "),
     value: entry,
     onChange: (event: { readonly target: { readonly value: string } }) => onEntry(event.target.value),
   }
@@ -52,6 +56,11 @@ const Field = ({ field, id, entry, problem, onEntry }: FieldProps) => {
         <span id={about} className="exact">
           {field.type === "number" && acceptedText(field)}
         </span>
+        {fieldRemark(field) !== "" && (
+          <span id={`${id}-remark`} className="exact">
+            {fieldRemark(field)}
+          </span>
+        )}
         {problem !== undefined && (
           <span id={wrong} className="field-problem">
             “{fieldTitle(field)}” {problem}.

@@ -36,9 +36,9 @@ const placesOf = ({ fields }: InputSchema, header: readonly string[]): ReadonlyM
   const titles = header.map(plain)
   const places = new Map<string, number>()
   for (const field of fields) {
-    const byName = titles.indexOf(plain(field.name))
-    const place = byName >= 0 ? byName : titles.indexOf(plain(fieldTitle(field)))
-    if (place >= 0) places.set(field.name, place)
+    const names = [field.name, fieldTitle(field), field.label ?? field.name].map(plain)
+    const place = names.map((name) => titles.indexOf(name)).find((found) => found >= 0)
+    if (place !== undefined) places.set(field.name, place)
   }
   return places
 }

@@ -22,8 +22,14 @@ export const acceptedText = (field: InputField): string => {
   return field.categories.map(({ name }) => name).join(", ")
 }
 
-/** Its label, where it has one. */
-export const fieldTitle = ({ name, label }: InputField): string => label ?? name
+const SEMICOLON = /;\s*/
+
+/** What a field is called: its label up to the first semicolon, behind which remarks stand. */
+export const fieldTitle = ({ name, label }: InputField): string => label?.split(SEMICOLON, 1)[0] || name
+
+/** The remarks of a field's label; empty where there are none. */
+export const fieldRemark = ({ label }: InputField): string =>
+  label?.split(SEMICOLON).slice(1).join("; ") ?? ""
 
 /** One entry, read as its field's type. Categories go by name, whatever its case, or by the number that stands for them. */
 export const readEntry = (field: InputField, entry: string): Reading => {

@@ -12,7 +12,7 @@ import { Technical } from "./technical.js"
 import { TokenForm } from "./token-form.js"
 import { Trouble } from "./trouble.js"
 import { type Asker, type Asking, useAsker } from "./use-asker.js"
-import { isRefused, type Server, useServer } from "./use-server.js"
+import { isRefused, offersNone, type Server, useServer } from "./use-server.js"
 import { modelMarkWords, PREDICTION_GLOSSARY } from "./words.js"
 
 const optionText = ({ id, version, offered }: ModelView): string =>
@@ -188,6 +188,14 @@ export const PredictionPage = () => {
 
   const content = () => {
     if (isRefused(server.error)) return <TokenForm refused={token !== null} onToken={setToken} />
+    if (offersNone(server.error))
+      return (
+        <Notice kind="empty" title="This server lets nobody ask models">
+          <p>
+            Its operator switched that off (<code>inference.offer</code>).
+          </p>
+        </Notice>
+      )
     if (server.models === null)
       return server.error === null ? (
         <Loading what="the server's models" />

@@ -28,6 +28,10 @@ const unknown = (address: string): Known => ({ address, models: null, error: nul
 export const isRefused = (error: unknown): boolean =>
   isConsiliumError(error) && (error.code === "api/unauthenticated" || error.code === "api/forbidden")
 
+/** Whether the server has no models by its operator's choice: it does not know the question. */
+export const offersNone = (error: unknown): boolean =>
+  isConsiliumError(error) && error.code === "api/not-found"
+
 /** A server's models, asked for again and again. The token is held in memory only, and is that server's. */
 export const useServer = (address: string, token: string | null): Server => {
   const [known, setKnown] = useState<Known>(() => unknown(address))

@@ -16,7 +16,7 @@ const LABELS: Readonly<Record<string, string>> = {
   age: "Age",
   sex: "Sex",
   cp: "Kind of chest pain",
-  trestbps: "Blood pressure at rest",
+  trestbps: "Blood pressure at rest; systolic",
   chol: "Cholesterol",
   thalach: "Highest heart rate reached",
 }

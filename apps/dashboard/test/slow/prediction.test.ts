@@ -3,6 +3,7 @@ import { createRequire } from "node:module"
 import { type AddressInfo, createServer } from "node:net"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { startApi } from "@consilium/node/api/start-api"
 import { OLDER_MS } from "@consilium/node/inference/model-shelf"
 import type { AxeResults } from "axe-core"
 import type { Browser, Page } from "playwright-core"
@@ -24,6 +25,7 @@ import {
   ready,
   SOMEBODY,
 } from "./prediction-scene.js"
+import { leaderOf } from "./recorded-study.js"
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 /** Where pictures of the page go, for a person to look at; nowhere unless asked for. */
@@ -408,6 +410,26 @@ where(`the prediction page in Chromium${why}`, () => {
     await ask(page)
     expect(await page.locator("#history tbody tr").first().textContent()).toContain("version 3")
     await sees(page, /^Of 100 patients/)
+  })
+
+  it("is served by a leader, which may let nobody ask its models", async () => {
+    const api = await startApi({
+      service: leaderOf([]),
+      presets: () => ({ missing: "this leader only shows" }),
+      tokens: [],
+      page: built.folder,
+      listen: { hosts: ["127.0.0.1"], ports: [0], tls: null },
+    })
+    try {
+      const watched = await open(browser, api.url)
+      opened.push(watched)
+      await watched.page.getByRole("link", { name: "Ask a model about a patient" }).click()
+      await sees(watched.page, "This server lets nobody ask models")
+      expect(watched.page.url()).toBe(`${api.url}/predict/`)
+      await sound(watched.page)
+    } finally {
+      await api.close()
+    }
   })
 
   it("says that a kept model's answers are used up, and marks the last one as the one before", async () => {
