@@ -169,7 +169,7 @@ describe("infer evaluate", () => {
     ["lr", "kept", 53_352, 1e-3],
     ["nn", "shared", 692_680, 1e-3],
     ["nn", "slots-by-feature", 92_264, 1e-2],
-  ])("%s, %s: plain and encrypted agree, over TLS, extremes included", async (model, form, up, error) => {
+  ])("[S32] %s, %s: plain and encrypted agree, over TLS, extremes included", async (model, form, up, error) => {
     const weights = form === "kept" ? "kept" : "shared"
     const mode = form === "slots-by-feature" ? ["--packing", form] : ["--weights", weights]
     const report = await evaluated("--model", model, "--simulate", "300", ...mode)

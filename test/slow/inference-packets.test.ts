@@ -170,7 +170,7 @@ describe.skipIf(memorySkipped)(`the memory of the processes${skipped}`, () => {
     spawn(process.execPath, [CLIENT, url, SEED], { stdio: ["pipe", "pipe", "inherit"] })
 
   it.each(PLANS)(
-    "of the client holds its secret key and its patients, that of the server neither: %s",
+    "[S30] of the client holds its secret key and its patients, that of the server neither: %s",
     async (plan) => {
       const server = await ServerProcess.start({ models: at(plan), program: PROGRAM })
       const client = clientOf(server.url)
