@@ -257,6 +257,44 @@ describe("an asker refuses", () => {
   })
 })
 
+describe("an asker refuses a plan of a server that means ill", () => {
+  const { plan } = partiesOf("shared").compiled
+  const [first, ...rest] = HEART.fields
+  const number = { name: "age", type: "number", unit: "years", range: [0, 120] } as const
+
+  it("whose requests would take hundreds of megabytes", () => {
+    const fields = Array.from({ length: 512 }, (_, i) => ({ name: `f${i}`, type: "boolean" as const }))
+    const primes = nttPrimes(16384, 26, 16)
+    const large = { schema: { fields, columns: columnsOf(fields) }, degree: 16384, primes, answerPrimes: 16 }
+    expect(() => new Asker({ ...plan, ...large, packing: "slots-by-patient" })).toThrow(
+      /^A plan wants requests of \d+ bytes; there are 67108864 at most\.$/,
+    )
+  })
+  it.each([
+    ["turns text round", "\u202e021 ot 0"],
+    ["is not seen", "a\u200bge"],
+    ["steers a terminal", "\u001b[2J"],
+    ["ends a line", "age\nnone"],
+    ["is half a character", "\ud800"],
+  ])("whose words hold what %s, wherever it stands", (_, text) => {
+    expect(first?.name).toBe("age")
+    const fields = [
+      { ...number, label: text },
+      { ...number, unit: text },
+      { name: "age", type: "category", categories: [text, "none"].map((name, value) => ({ name, value })) },
+    ] as const
+    for (const field of fields)
+      expect(codeOf(() => new Asker({ ...plan, schema: { ...HEART, fields: [field, ...rest] } }))).toBe(
+        "inference/bad-schema",
+      )
+    const named = [{ ...number, name: text }]
+    const schema = { fields: named, columns: columnsOf(named) }
+    expect(codeOf(() => new Asker({ ...plan, schema }))).toBe("inference/bad-schema")
+    for (const change of [{ model: text }, { version: text }, { marks: [text] }])
+      expect(codeOf(() => new Asker({ ...plan, ...change }))).toBe("inference/malformed")
+  })
+})
+
 describe("an asker refuses a program of layers", () => {
   const { compiled } = partiesOf("features")
   const { plan } = compiled

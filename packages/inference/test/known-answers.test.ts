@@ -5,10 +5,10 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
   expect(exchanges()).toMatchInlineSnapshot(`
     {
       "features": {
-        "answer": "4c245af14855b550",
-        "key": "44aaeb4f17b8efda",
-        "plan": "3094ac528a9f0c8f",
-        "request": "e93795512f3a6cb2",
+        "answer": "fbafcf5062a7c0f2",
+        "key": "f1fbca4ff7942042",
+        "plan": "b4369b0b29df0fde",
+        "request": "b3f3c97aab74488f",
         "rounded": [
           0.339,
           0.338,
@@ -27,9 +27,9 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "linearShared": {
-        "answer": "da1d2c843c2324b4",
-        "plan": "6794c13c3ff0b60e",
-        "request": "6768ecfe1b616bf6",
+        "answer": "032adbf9ca6e2595",
+        "plan": "d8285e9d62bbddcf",
+        "request": "ba6d5356ef8b11e5",
         "rounded": [
           0,
           0.582,
@@ -37,9 +37,9 @@ it("the bytes of an exchange follow from model, patients and randomness; a chang
         ],
       },
       "network": {
-        "answer": "060a145c42706531",
-        "plan": "bd29544f5376abcf",
-        "request": "7755adcbeb1726ed",
+        "answer": "3f6f52efa3401bcd",
+        "plan": "8d08152d1be259a0",
+        "request": "1208781d7dd3378a",
         "rounded": [
           0.505,
           0.505,

@@ -1,7 +1,7 @@
 import type { SlotLayer, SlotNetwork } from "../model/integer-model.js"
 import type { ModelLayer } from "../model/model.js"
 import { type FlatLayer, networkIntervals } from "../training/intervals.js"
-import type { UnitAffine } from "./fold.js"
+import { doublesOff, type UnitAffine } from "./fold.js"
 import { noPlan } from "./refusal.js"
 
 /** A dense layer and its activation: y^2, or y^3 + slope y. */
@@ -11,6 +11,8 @@ export interface ChainLayer {
   readonly degree: 2 | 3
   /** 0 where the activation is a square. */
   readonly slope: number
+  /** How far roundings of doubles take what goes into each activation from the model's, at most. */
+  readonly offs: readonly number[]
 }
 
 /** A network of unit values whose activations have no other coefficients: those are in the layers around them. */
@@ -18,6 +20,8 @@ export interface Chain {
   readonly layers: readonly ChainLayer[]
   readonly weights: readonly number[]
   readonly bias: number
+  /** The same for the logit. */
+  readonly off: number
 }
 
 /** shape y = x + shift; the activation is factor (y^degree + slope y) + rest. */
@@ -25,6 +29,8 @@ interface Activation extends Pick<ChainLayer, "degree" | "slope"> {
   readonly shift: number
   readonly factor: number
   readonly rest: number
+  /** The sizes of what the rest is a difference of. */
+  readonly restSize: number
 }
 
 /**
@@ -39,12 +45,28 @@ const activationOf = (layer: ModelLayer, name: string): Activation => {
   const [c0 = 0, c1 = 0, c2 = 0, c3 = 0] = given
   if (degree === 2) {
     const shift = c1 / (2 * c2)
-    return { degree, slope: 0, shift, factor: c2, rest: c0 - c2 * shift * shift }
+    const squared = c2 * shift * shift
+    return {
+      degree,
+      slope: 0,
+      shift,
+      factor: c2,
+      rest: c0 - squared,
+      restSize: Math.abs(c0) + Math.abs(squared),
+    }
   }
   if (degree === 3) {
     const shift = c2 / (3 * c3)
     const slope = c1 / c3 - 3 * shift * shift
-    return { degree, slope, shift, factor: c3, rest: c0 - c3 * (shift * shift + slope) * shift }
+    const sizes = Math.abs(c3) * (shift * shift + Math.abs(slope)) * Math.abs(shift)
+    return {
+      degree,
+      slope,
+      shift,
+      factor: c3,
+      rest: c0 - c3 * (shift * shift + slope) * shift,
+      restSize: Math.abs(c0) + sizes,
+    }
   }
   return noPlan(`${name}: on encrypted patients activations are polynomials of degree two or three.`)
 }
@@ -73,11 +95,19 @@ export const chainOf = (
   const affineOf = (layer: Dense, shift: number): readonly UnitAffine[] =>
     layer.weights.map((row, o) => {
       const bias = (layer.biases[o] as number) + shift
-      if (before === null) return fold(row, bias)
-      const { factor, rest } = before
+      const own = Math.abs(bias) + Math.abs(shift)
+      if (before === null) {
+        const { off, ...folded } = fold(row, bias)
+        return { ...folded, off: off + doublesOff(0, own) }
+      }
+      const { factor, rest, restSize } = before
       return {
         weights: row.map((w) => w * factor),
         bias: row.reduce((sum, w) => sum + w * rest, bias),
+        off: doublesOff(
+          row.length,
+          row.reduce((sum, w) => sum + Math.abs(w) * restSize, own),
+        ),
       }
     })
   for (let i = 0; i + 2 < layers.length; i += 2) {
@@ -88,11 +118,12 @@ export const chainOf = (
       biases: units.map(({ bias }) => bias),
       degree: activation.degree,
       slope: activation.slope,
+      offs: units.map(({ off }) => off),
     })
     before = activation
   }
   const [last] = affineOf(layers[layers.length - 1] as Dense, 0) as [UnitAffine]
-  return { layers: hidden, weights: last.weights, bias: last.bias }
+  return { layers: hidden, ...last }
 }
 
 /** The cube root, by Newton's method: + - * / only, so the same bits in every engine. */
@@ -112,6 +143,9 @@ const lastFactors = ({ layers, weights }: Chain): readonly number[] =>
     ? weights.map((w) => Math.sqrt(Math.abs(w)))
     : weights.map((w) => cubeRoot(w))
 
+/** Zero without a sign: a negative one has no encoding. */
+const plain = (value: number): number => value + 0
+
 /**
  * The chain as it is evaluated in slots: the last layer's weights are in the last hidden layer, as roots, so the logit is a sum.
  *
@@ -126,16 +160,16 @@ export const slotNetwork = (chain: Chain): SlotNetwork => {
     layers: layers.map((layer, l): SlotLayer => {
       const factor = (o: number): number => (l === layers.length - 1 ? (factors[o] as number) : 1)
       return {
-        weights: layer.weights.map((row, o) => Float64Array.from(row, (w) => w * factor(o))),
-        biases: Float64Array.from(layer.biases, (b, o) => b * factor(o)),
+        weights: layer.weights.map((row, o) => Float64Array.from(row, (w) => plain(w * factor(o)))),
+        biases: Float64Array.from(layer.biases, (b, o) => plain(b * factor(o))),
         slopes:
           layer.degree === 2
             ? new Float64Array(0)
-            : Float64Array.from(layer.biases, (_, o) => layer.slope * factor(o) * factor(o)),
+            : Float64Array.from(layer.biases, (_, o) => plain(layer.slope * factor(o) * factor(o))),
       }
     }),
     imaginary: weights.map((w) => square && w < 0),
-    bias,
+    bias: plain(bias),
   }
 }
 
@@ -147,6 +181,10 @@ export interface ChainReach {
   readonly outputs: readonly { readonly low: Float64Array; readonly high: Float64Array }[]
   /** The same for what goes into activations, as it is evaluated in slots: sizes only. */
   readonly sizes: readonly Float64Array[]
+  /** How far roundings of doubles take it from the model's there. */
+  readonly offs: readonly Float64Array[]
+  /** The same for the logit. */
+  readonly off: number
   readonly low: number
   readonly high: number
 }
@@ -175,6 +213,8 @@ export const chainReach = (chain: Chain): ChainReach => {
     { low: new Float64Array(columns).fill(-1), high: new Float64Array(columns).fill(1) },
   )
   const factors = lastFactors(chain)
+  const factor = (l: number, o: number): number =>
+    l === layers.length - 1 ? Math.abs(factors[o] as number) : 1
   const activations = steps.filter((_, i) => i % 2 === 1)
   const logit = steps[steps.length - 1]?.output
   return {
@@ -183,9 +223,11 @@ export const chainReach = (chain: Chain): ChainReach => {
     sizes: activations.map(({ input: { low, high } }, l) =>
       Float64Array.from(low, (least, o) => {
         const size = Math.max(Math.abs(least), Math.abs(high[o] as number))
-        return l === layers.length - 1 ? size * Math.abs(factors[o] as number) : size
+        return size * factor(l, o)
       }),
     ),
+    offs: layers.map(({ offs }, l) => Float64Array.from(offs, (off, o) => off * factor(l, o))),
+    off: chain.off,
     low: logit?.low[0] as number,
     high: logit?.high[0] as number,
   }

@@ -104,7 +104,7 @@ class Trial {
   /** The error under some scales, or null if a number could wrap. */
   #tried(scales: SlotScales): SlotError | null {
     if (!this.#encodes(scales)) return null
-    const found = slotError(this.#network, this.#reach.sizes, this.#sizes, scales)
+    const found = slotError(this.#network, this.#reach, this.#sizes, scales)
     const fits = scales.scaleBits.every((bits, l) => {
       const room = this.#room[l] as number
       const active = 2 ** (this.#degree(l) * bits) * (found.outputs[l] as number)

@@ -5,7 +5,15 @@ import { columnRange, type InputColumn, type InputSchema } from "../schema/field
 export interface UnitAffine {
   readonly weights: readonly number[]
   readonly bias: number
+  /** How far roundings of doubles take it from the model's, at most, over all declared values: here, at the asker, and in the model itself. */
+  readonly off: number
 }
+
+/**
+ * The most that roundings of doubles take from a sum of so many terms, each computed in a few steps.
+ * Math: a step is off by 2^-53 of what it gives, an addition by 2^-53 of all before
+ */
+export const doublesOff = (terms: number, size: number): number => (terms + 16) * 2 ** -52 * size
 
 /**
  * Refuses scaling that is of one facility alone, or does not fit the columns.
@@ -25,8 +33,9 @@ export const checkScaling = (scaling: ColumnScaling | null, columns: number): vo
 /**
  * Takes scaling and the declared ranges into the weights, so that what is encrypted lies in [-1, 1].
  *
- * Math: w'_j = w_j f_j h_j, b' = b + sum_j w_j f_j (c_j - m_j), f_j = 1 / (deviation_j + 1e-9) or 0, c_j and h_j the middle and half
- *       the width of the range
+ * Math:  w'_j = w_j f_j h_j, b' = b + sum_j w_j f_j (c_j - m_j), f_j = 1 / (deviation_j + 1e-9) or 0, c_j and h_j the middle and half
+ *        the width of the range
+ * Error: `off`; a range far from zero has a middle, and values, with few digits left for its width
  */
 export const foldIntoUnits = (
   schema: InputSchema,
@@ -35,17 +44,19 @@ export const foldIntoUnits = (
   bias: number,
 ): UnitAffine => {
   let shifted = bias
+  let size = Math.abs(bias)
   const folded = weights.map((weight, j) => {
     const [low, high] = columnRange(schema, schema.columns[j] as InputColumn)
     const deviation = scaling === null ? null : (scaling.deviations[j] as number)
     const factor = deviation === null ? 1 : deviation === 0 ? 0 : 1 / (deviation + SCALING_FLOOR)
     const mean = scaling === null ? 0 : (scaling.means[j] as number)
     shifted += weight * factor * (low / 2 + high / 2 - mean)
+    size += Math.abs(weight * factor) * (Math.max(Math.abs(low), Math.abs(high)) + Math.abs(mean))
     return weight * factor * (high / 2 - low / 2)
   })
   if (![...folded, shifted].every(Number.isFinite))
     badModel("A weight times the width of its column's range is not finite.")
-  return { weights: folded, bias: shifted }
+  return { weights: folded, bias: shifted, off: doublesOff(weights.length, size) }
 }
 
 /** The sum of absolute values. */

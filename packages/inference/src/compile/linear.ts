@@ -4,7 +4,7 @@ import { type RlweParameters, rlweParameters } from "@consilium/lattice/rlwe/par
 import type { IntegerLinear } from "../model/integer-model.js"
 import { MOST_ROUNDED_BITS, type WeightsMode } from "../plan/plan.js"
 import { absoluteSum, type UnitAffine } from "./fold.js"
-import { absolute, ceilingOf, scaledInteger } from "./integers.js"
+import { absolute, ceilingOf, MOST_REACH, scaledInteger } from "./integers.js"
 import { bitsOf, type LayerProof, noPlan } from "./refusal.js"
 
 const PRIME_BITS = 26
@@ -52,11 +52,11 @@ interface Scaled extends Omit<LinearChoice, "answerPrimes" | "proof"> {
  *
  * Math:   sum_j X_j W_j + bias + noise, |X_j| <= 2^k, W_j = round(w_j 2^m); noise = e w + [encryption of zero + flooding];
  *         all of it below q / 2, in whole numbers, hence no wrap
- * Error:  noise / 2^(k+m), and half a step for each rounded input and weight
+ * Error:  noise / 2^(k+m), half a step for each rounded input and weight, and the roundings of doubles
  */
 const bestScales = (
   parameters: RlweParameters,
-  { weights, bias }: UnitAffine,
+  { weights, bias, off }: UnitAffine,
   mode: WeightsMode,
 ): Scaled | null => {
   const half = parameters.ring.modulus / 2n
@@ -79,7 +79,8 @@ const bestScales = (
       const error =
         SLACK *
         ((Number(sum) * step * 0.5 + Number(noise) + 0.5) / 2 ** (inputBits + weightBits) +
-          (weights.length * 0.5) / 2 ** weightBits)
+          (weights.length * 0.5) / 2 ** weightBits +
+          off)
       if (best === null || error < best.error)
         best = {
           parameters,
@@ -133,7 +134,8 @@ const withAnswerPrimes = (scaled: Scaled, mode: WeightsMode, wanted: number): Li
  */
 export const chooseLinear = (model: UnitAffine, mode: WeightsMode, wanted: number): LinearChoice => {
   let least = Infinity
-  for (const [degree, count] of SIZES[mode]) {
+  const reach = absoluteSum(model.weights) + Math.abs(model.bias)
+  for (const [degree, count] of reach < MOST_REACH ? SIZES[mode] : []) {
     if (model.weights.length > degree) continue
     const parameters = rlweParameters({ degree, primes: nttPrimes(degree, PRIME_BITS, count) })
     const scaled = bestScales(parameters, model, mode)
@@ -142,7 +144,6 @@ export const chooseLinear = (model: UnitAffine, mode: WeightsMode, wanted: numbe
     const choice = withAnswerPrimes(scaled, mode, wanted)
     if (choice !== null) return choice
   }
-  const reach = absoluteSum(model.weights) + Math.abs(model.bias)
   return noPlan(
     `Layer 1 (linear): logits reach ${reach.toPrecision(3)} over the declared ranges, and no parameters hold them with an ` +
       `error of ${wanted}; the least found is ${least.toPrecision(3)}.`,

@@ -30,19 +30,31 @@ const cubeBounds = (p: number): ActivationBounds => {
   }
 }
 
+export interface PaddedOptions {
+  /** The largest sizes of what goes into the activation, and how far roundings of doubles take it from the model's. */
+  readonly sizes: Float64Array
+  readonly offs: Float64Array
+  readonly width: number
+}
+
 /** A layer with its numbers up to the padded width; what is beyond its units is zero but for errors. */
 export class PaddedLayer {
   readonly width: number
   readonly #layer: SlotLayer
   readonly #sizes: Float64Array
+  readonly #offs: Float64Array
 
-  constructor(layer: SlotLayer, sizes: Float64Array, width: number) {
+  constructor(layer: SlotLayer, { sizes, offs, width }: PaddedOptions) {
     this.width = width
     this.#layer = layer
     this.#sizes = sizes
+    this.#offs = offs
   }
   size(unit: number): number {
     return this.#sizes[unit] ?? 0
+  }
+  off(unit: number): number {
+    return this.#offs[unit] ?? 0
   }
   bounds(unit: number): ActivationBounds {
     return this.#layer.slopes.length === 0 ? squareBounds : cubeBounds(this.#layer.slopes[unit] ?? 0)

@@ -1,6 +1,7 @@
 import type { SlotNetwork } from "../model/integer-model.js"
 import type { FeatureLayout } from "../plan/feature-layout.js"
 import { diagonalSteps } from "../plan/feature-stages.js"
+import type { ChainReach } from "./chain.js"
 import { PaddedLayer } from "./padded-layer.js"
 import { divisionVariance, encodingVariance, freshVariance, largestReal, largestSlot } from "./slot-noise.js"
 
@@ -128,7 +129,8 @@ class ForwardErrors {
         weightError * sizes +
         (switches * one) / wide +
         this.#rounding / scale +
-        DOUBLES * bias,
+        DOUBLES * bias +
+        layer.off(u),
     )
     const most = units(layer.width, (u) => largestSlot(variance[u] as number, slots) + (fixed[u] as number))
     return { variance, fixed, most }
@@ -216,18 +218,23 @@ const beyondFirstOrder = (layers: readonly Active[], from: number): number => {
  */
 export const slotError = (
   network: SlotNetwork,
-  reach: readonly Float64Array[],
+  reach: Pick<ChainReach, "sizes" | "offs" | "off">,
   sizes: SlotSizes,
   scales: SlotScales,
 ): SlotError => {
   const { layout } = sizes
   const padded = network.layers.map(
-    (layer, l) => new PaddedLayer(layer, reach[l] as Float64Array, layout.widths[l] as number),
+    (layer, l) =>
+      new PaddedLayer(layer, {
+        sizes: reach.sizes[l] as Float64Array,
+        offs: reach.offs[l] as Float64Array,
+        width: layout.widths[l] as number,
+      }),
   )
   const forward = new ForwardErrors(padded, sizes, scales)
   const { layers } = forward
   const gradients = gradientBounds(layers)
-  let error = forward.answerError(network.bias)
+  let error = forward.answerError(network.bias) + reach.off
   for (const [l, { source }] of layers.entries()) {
     const gradient = gradients[l] as Float64Array
     error += largestReal(sumOfProducts(gradient, gradient, source.variance), layout.stride * layers.length)

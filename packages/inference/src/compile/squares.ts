@@ -3,8 +3,9 @@ import { nttPrimes } from "@consilium/lattice/ring/primes"
 import { ERROR_DEVIATION, type RlweParameters, rlweParameters } from "@consilium/lattice/rlwe/parameters"
 import type { IntegerSquares, IntegerUnit } from "../model/integer-model.js"
 import type { ModelLayer } from "../model/model.js"
-import { absoluteSum, type UnitAffine } from "./fold.js"
-import { absolute, ceilingOf, scaledInteger } from "./integers.js"
+import { HEAD_BYTES, MOST_REQUEST_BYTES, SEED_BYTES } from "../wire/head.js"
+import { absoluteSum, doublesOff, type UnitAffine } from "./fold.js"
+import { absolute, ceilingOf, MOST_REACH, scaledInteger } from "./integers.js"
 import { bitsOf, type LayerProof, noPlan } from "./refusal.js"
 
 const PRIME_BITS = 26
@@ -23,6 +24,8 @@ const SLACK = 1 + 2 ** -20
 export interface SignedSquares {
   readonly units: readonly (UnitAffine & { readonly sign: 1 | -1 })[]
   readonly bias: number
+  /** How far roundings of doubles take the bias from the model's, at most. */
+  readonly off: number
 }
 
 type Dense = Extract<ModelLayer, { kind: "dense" }>
@@ -44,6 +47,7 @@ const quadratic = (layer: ModelLayer, name: string): readonly [number, number, n
  *
  * Math: sum_i v_i (c_2 h_i^2 + c_1 h_i + c_0) + b = sum_i sign_i (sqrt(|v_i c_2|) (h_i + c_1 / (2 c_2)))^2 + b + sum_i v_i (c_0 - c_1^2 /
  *       (4 c_2))
+ * Error: a small c_2 makes large squares of which little is left: their doubles' last digits count
  * @throws {ConsiliumError} "inference/no-plan" if the network is another one
  */
 export const signedSquares = (
@@ -64,16 +68,21 @@ export const signedSquares = (
   const [first, activation, last] = layers as readonly [Dense, ModelLayer, Dense]
   const [c0, c1, c2] = quadratic(activation, `Layer 2 (${activation.kind})`)
   let bias = last.biases[0] as number
+  let size = Math.abs(bias)
   const units = first.weights.flatMap((row, i) => {
     const v = last.weights[0]?.[i] as number
     bias += v * (c0 - (c1 * c1) / (4 * c2))
+    size += Math.abs(v) * (Math.abs(c0) + (c1 * c1) / Math.abs(4 * c2))
     if (v * c2 === 0) return []
     const root = Math.sqrt(Math.abs(v * c2))
     const unit = fold(row, first.biases[i] as number)
     const sign: 1 | -1 = v * c2 > 0 ? 1 : -1
-    return [{ weights: unit.weights.map((w) => w * root), bias: (unit.bias + c1 / (2 * c2)) * root, sign }]
+    const shift = c1 / (2 * c2)
+    const off =
+      (unit.off + doublesOff(0, absoluteSum(unit.weights) + Math.abs(unit.bias) + Math.abs(shift))) * root
+    return [{ weights: unit.weights.map((w) => w * root), bias: (unit.bias + shift) * root, off, sign }]
   })
-  return { units, bias }
+  return { units, bias, off: doublesOff(units.length, size) }
 }
 
 export interface SquaresChoice {
@@ -114,7 +123,8 @@ const intervals = ({ units, bias }: SignedSquares) => {
  *
  * Math:   G_i = sum_j A_ij X_j + B_i, out = sum_i sign_i G_i^2 + C; |X_j| <= 2^k + noise; |G_i| and |out| below q / 2, and so are the
  *         coefficients, which are at most the largest slot
- * Error:  |g_i' - g_i| <= t_i, half a step for each weight and the noise times the weights; sum_i (2 |g_i| t_i + t_i^2)
+ * Error:  |g_i' - g_i| <= t_i, half a step for each weight, the noise times the weights and the roundings of doubles; sum_i (2 |g_i| t_i +
+ *         t_i^2), and what decoding a double loses of the squares
  */
 const tryScales = (
   parameters: RlweParameters,
@@ -127,7 +137,8 @@ const tryScales = (
   const bits = inputBits + weightBits
   const largestInput = (1n << BigInt(inputBits)) + ceilingOf(noise)
   const { reaches, low, high } = intervals(squares)
-  let error = 0.5 / 2 ** (2 * bits)
+  const decoded = reaches.reduce((sum, reach) => sum + reach * reach, Math.abs(squares.bias))
+  let error = 0.5 / 2 ** (2 * bits) + squares.off + doublesOff(0, decoded)
   let [hidden, positive, negative] = [0n, 0n, 0n]
   const units: IntegerUnit[] = []
   for (const [i, unit] of squares.units.entries()) {
@@ -140,7 +151,10 @@ const tryScales = (
     if (unit.sign > 0) positive += largest * largest
     else negative += largest * largest
     const off =
-      (unit.weights.length * 0.5) / 2 ** weightBits + 0.5 / 2 ** bits + (Number(sum) * noise) / 2 ** bits
+      (unit.weights.length * 0.5) / 2 ** weightBits +
+      0.5 / 2 ** bits +
+      (Number(sum) * noise) / 2 ** bits +
+      unit.off
     error += 2 * (reaches[i] as number) * off + off * off
     units.push({ weights: Int32Array.from(whole, Number), bias, sign: unit.sign })
   }
@@ -165,14 +179,20 @@ const tryScales = (
 const mostInputBits = (parameters: RlweParameters, weightBits: number): number =>
   Math.min(MOST_INPUT_BITS, Math.floor(bitsOf(parameters.ring.modulus / 2n) / 2) - weightBits)
 
+const requestBytes = (columns: number, { ring }: RlweParameters): number =>
+  HEAD_BYTES + columns * (ring.packedLength + SEED_BYTES)
+
 /**
  * The smallest parameters that evaluate a sum of squares within an error.
  * @throws {ConsiliumError} "inference/no-plan" if there are none
  */
 export const chooseSquares = (squares: SignedSquares, columns: number, wanted: number): SquaresChoice => {
   let least = Infinity
-  for (const [degree, count] of SIZES) {
+  const { reaches, low, high } = intervals(squares)
+  const worst = Math.max(...reaches, 0) ** 2
+  for (const [degree, count] of Math.max(worst, -low, high) < MOST_REACH ? SIZES : []) {
     const parameters = rlweParameters({ degree, primes: nttPrimes(degree, PRIME_BITS, count) })
+    if (requestBytes(columns, parameters) > MOST_REQUEST_BYTES) break
     const noise = slotNoise(degree, (degree / 2) * columns)
     let best: SquaresChoice | null = null
     for (let weightBits = 4; weightBits <= MOST_WEIGHT_BITS; weightBits++)
@@ -188,8 +208,6 @@ export const chooseSquares = (squares: SignedSquares, columns: number, wanted: n
       }
     if (best !== null && best.error <= wanted) return best
   }
-  const { reaches, low, high } = intervals(squares)
-  const worst = Math.max(...reaches, 0) ** 2
   const layer = worst > Math.max(-low, high) ? "Layer 2 (square)" : "Layer 3 (dense)"
   return noPlan(
     `${layer}: over the declared ranges its values reach ${Math.max(worst, -low, high).toPrecision(3)}, and no parameters hold them with an ` +

@@ -21,6 +21,7 @@ import {
   checkSchema,
   type InputField,
   type InputSchema,
+  isOneLine,
   MOST_CATEGORIES,
   MOST_FIELDS,
 } from "../schema/fields.js"
@@ -82,10 +83,12 @@ const MOST_PRIMES = 16
 const MOST_MARKS = 16
 
 const name = text(NAME_BYTES)
+/** A zero loses its sign: a declared -0 is 0. */
+const declared: Codec<number> = { write: (writer, value) => f64.write(writer, value + 0), read: f64.read }
 const pair: Codec<readonly [number, number]> = {
   write(writer, [low, high]) {
-    f64.write(writer, low)
-    f64.write(writer, high)
+    declared.write(writer, low)
+    declared.write(writer, high)
   },
   read: (reader) => [f64.read(reader), f64.read(reader)],
 }
@@ -93,7 +96,7 @@ const label = nullable(text(LABEL_BYTES))
 const labelledCodec = variant({
   number: record({ name, label, unit: name, range: pair }),
   boolean: record({ name, label }),
-  category: record({ name, label, categories: list(record({ name, value: f64 }), MOST_CATEGORIES) }),
+  category: record({ name, label, categories: list(record({ name, value: declared }), MOST_CATEGORIES) }),
 })
 const fieldCodec: Codec<InputField> = {
   write: (writer, { label, ...field }) => labelledCodec.write(writer, { ...field, label: label ?? null }),
@@ -193,6 +196,10 @@ const checkProgram = (plan: InferencePlan): void => {
  */
 export const checkPlan = (plan: InferencePlan): void => {
   checkSchema(plan.schema)
+  if (![plan.model, plan.version, ...plan.marks].every(isOneLine))
+    malformed(
+      "The name, version or a mark of a plan holds a character that is not seen, such as a line's end.",
+    )
   checkProgram(plan)
   const parameters = parametersOf(plan)
   const most = patientsAtMost(plan)

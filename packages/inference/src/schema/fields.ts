@@ -43,25 +43,41 @@ export const MOST_CATEGORIES = 256
 const bad = (message: string): never => {
   throw new ConsiliumError("inference/bad-schema", message)
 }
+/** Control and format characters, ends of lines and halves of characters: they are not seen, turn text round, or steer a terminal. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u
+
+/** Whether a text is one line of characters that are all seen: what people are shown must be what it says. */
+export const isOneLine = (text: string): boolean => !UNSEEN.test(text)
+
+const checkSeen = (what: string, text: string): void => {
+  if (!isOneLine(text)) bad(`The ${what} holds a character that is not seen, such as a line's end.`)
+}
 const checkName = (what: string, name: string): void => {
+  checkSeen(`name of a ${what}`, name)
   if (typeof name !== "string" || name === "" || name.length > LONGEST_NAME)
     bad(`The ${what} "${name}" does not have 1 to ${LONGEST_NAME} characters.`)
 }
 const checkDistinct = (what: string, names: readonly string[]): void => {
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice !== undefined) bad(`The ${what} "${twice}" is given twice.`)
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (seen.has(name)) bad(`The ${what} "${name}" is given twice.`)
+    seen.add(name)
+  }
 }
 
 const checkField = (field: InputField): void => {
   checkName("field", field.name)
   if (field.label !== undefined && (field.label === "" || field.label.length > LONGEST_LABEL))
     bad(`The label of "${field.name}" does not have 1 to ${LONGEST_LABEL} characters.`)
+  checkSeen(`label of "${field.name}"`, field.label ?? "")
   if (field.type === "number") {
     const [low, high] = field.range
     if (!Number.isFinite(low) || !Number.isFinite(high) || !(low < high))
       bad(`The range [${low}, ${high}] of "${field.name}" is empty or not finite.`)
+    if (high / 2 - low / 2 === 0) bad(`The range of "${field.name}" is too narrow to be divided.`)
     if (typeof field.unit !== "string" || field.unit.length > LONGEST_NAME)
       bad(`The unit of "${field.name}" is no text of at most ${LONGEST_NAME} characters.`)
+    checkSeen(`unit of "${field.name}"`, field.unit)
   } else if (field.type === "category") {
     const names = field.categories.map(({ name }) => name)
     if (names.length < 2 || names.length > MOST_CATEGORIES)

@@ -13,6 +13,8 @@ export const DIGEST_BYTES = 32
 export const SEED_BYTES = 32
 /** The most bytes that an asker uploads for any plan. */
 export const MOST_KEY_BYTES = 2 ** 26
+/** The most bytes that a request of any plan has. */
+export const MOST_REQUEST_BYTES = 2 ** 26
 export const HEAD_BYTES = HASH_AT + DIGEST_BYTES
 
 export const malformed = (message: string): never => {

@@ -11,7 +11,14 @@ import {
   parametersOf,
   planHash,
 } from "../plan/plan.js"
-import { DIGEST_BYTES, HEAD_BYTES, MOST_KEY_BYTES, malformed, SEED_BYTES } from "./head.js"
+import {
+  DIGEST_BYTES,
+  HEAD_BYTES,
+  MOST_KEY_BYTES,
+  MOST_REQUEST_BYTES,
+  malformed,
+  SEED_BYTES,
+} from "./head.js"
 
 /** Bytes of the keys of a stage. */
 const stageKeyBytes = ({ parameters, exponents, relinearises }: FeatureStage): number =>
@@ -36,7 +43,7 @@ export class PreparedPlan {
   /** The layers with their rings, where features lie in slots. */
   readonly program: PreparedProgram | null
 
-  /** @throws {ConsiliumError} as `checkPlan`; "inference/malformed" if keys would be larger than any plan's may be */
+  /** @throws {ConsiliumError} as `checkPlan`; "inference/malformed" if keys or requests would be larger than any plan's may be */
   constructor(plan: InferencePlan) {
     checkPlan(plan)
     this.plan = plan
@@ -51,6 +58,10 @@ export class PreparedPlan {
     const { packedLength } = this.parameters.ring
     this.requestBytes =
       HEAD_BYTES + (this.takesKey ? DIGEST_BYTES : 0) + this.ciphertexts * (packedLength + SEED_BYTES)
+    if (this.requestBytes > MOST_REQUEST_BYTES)
+      malformed(
+        `A plan wants requests of ${this.requestBytes} bytes; there are ${MOST_REQUEST_BYTES} at most.`,
+      )
     this.answerBytes = HEAD_BYTES + SEED_BYTES + this.answerParts * this.answerRing.packedLength
     const keys =
       this.program === null
