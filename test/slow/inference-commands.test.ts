@@ -169,30 +169,33 @@ describe("infer evaluate", () => {
     ["lr", "kept", 53_352, 1e-3],
     ["nn", "shared", 692_680, 1e-3],
     ["nn", "slots-by-feature", 92_264, 1e-2],
-  ])("[S32] %s, %s: plain and encrypted agree, over TLS, extremes included", async (model, form, up, error) => {
-    const weights = form === "kept" ? "kept" : "shared"
-    const mode = form === "slots-by-feature" ? ["--packing", form] : ["--weights", weights]
-    const report = await evaluated("--model", model, "--simulate", "300", ...mode)
-    expect(report).toMatchObject({
-      n: 40,
-      requests: 40,
-      way: "tls",
-      classAgreement: 1,
-      weights,
-      synthetic: true,
-    })
-    expect(report.extremes).toMatchObject({ n: 16, classAgreement: 1 })
-    expect(Math.max(report.maxLogitError, report.extremes.maxLogitError)).toBeLessThan(error)
-    expect(report.bytes.up).toBe(up)
-    expect(report.bytes.keys > 0).toBe(form !== "shared")
-    const { accuracy, auc } = report.plain
-    expect(report.encrypted).toMatchObject({ accuracy, auc })
-    expect(Math.abs(report.encrypted.brier - report.plain.brier)).toBeLessThan(error)
-    expect(report.bars.map(({ id }: Bar) => id)).toContain("latency-p50")
-    expect(report.notes.some((note: string) => note.includes("a budget of 56 answers"))).toBe(
-      weights === "kept",
-    )
-  })
+  ])(
+    "[S32] %s, %s: plain and encrypted agree, over TLS, extremes included",
+    async (model, form, up, error) => {
+      const weights = form === "kept" ? "kept" : "shared"
+      const mode = form === "slots-by-feature" ? ["--packing", form] : ["--weights", weights]
+      const report = await evaluated("--model", model, "--simulate", "300", ...mode)
+      expect(report).toMatchObject({
+        n: 40,
+        requests: 40,
+        way: "tls",
+        classAgreement: 1,
+        weights,
+        synthetic: true,
+      })
+      expect(report.extremes).toMatchObject({ n: 16, classAgreement: 1 })
+      expect(Math.max(report.maxLogitError, report.extremes.maxLogitError)).toBeLessThan(error)
+      expect(report.bytes.up).toBe(up)
+      expect(report.bytes.keys > 0).toBe(form !== "shared")
+      const { accuracy, auc } = report.plain
+      expect(report.encrypted).toMatchObject({ accuracy, auc })
+      expect(Math.abs(report.encrypted.brier - report.plain.brier)).toBeLessThan(error)
+      expect(report.bars.map(({ id }: Bar) => id)).toContain("latency-p50")
+      expect(report.notes.some((note: string) => note.includes("a budget of 56 answers"))).toBe(
+        weights === "kept",
+      )
+    },
+  )
 
   it("compares a model that is served with the one that was trained, and fails for another", async () => {
     const words = ["--models", at("models", "lr"), "--simulate", "60"]
