@@ -64,6 +64,8 @@ describe.each(Object.entries(SERVERS))("%s", (_name, start) => {
       200,
       "public, max-age=31536000, immutable",
     ])
+    const door = await ask(url, { path: "/predict", headers: FAR })
+    expect([door.status, door.headers.location]).toEqual([302, "/predict/"])
     const again = { ...FAR, "if-none-match": script.headers.etag as string }
     expect((await ask(url, { path: "/predict/assets/a1.js", headers: again })).status).toBe(304)
   })

@@ -54,7 +54,7 @@ export const peerWorkload = ({ lr, nn, rows }: MeasuredModels) => {
   if (linear.kind !== "linear" || network.kind !== "network")
     throw new TypeError("These models are of other kinds.")
   const { columns, features } = rows
-  const squares = signedSquares(network.layers, (weights, bias) => ({ weights, bias }))
+  const squares = signedSquares(network.layers, (weights, bias) => ({ weights, bias, off: 0 }))
   return {
     rows: Array.from({ length: rows.rows }, (_, row) => [
       ...scaleColumns(HEART_SCALING, features.subarray(row * columns, (row + 1) * columns)),

@@ -61,7 +61,7 @@ const operationOf = (name: string, route: RouteSpec | OpenRouteSpec): object => 
   responses: {
     [route.answer.status]: {
       description: route.summary,
-      ...(route.answer.status !== 204 && {
+      ...(![204, 302].includes(route.answer.status) && {
         content: { [route.answer.type]: route.answer.value ? reference(route.answer.value) : {} },
       }),
     },

@@ -31,6 +31,13 @@ export const PREDICTION_PAGE_ROUTES = {
     right: null,
     answer: json(200, "PredictionServers", serversSchema),
   },
+  predictionDoor: {
+    method: "GET",
+    path: PREDICTION_PAGE.slice(0, -1),
+    summary: "Leads to the prediction page.",
+    right: null,
+    answer: { status: 302, type: "text/html", value: null },
+  },
   predictionPage: {
     method: "GET",
     path: `${PREDICTION_PAGE}*`,
@@ -67,7 +74,13 @@ export const predictionPage =
       if (loopback) checkHost(approach)
     })
     app.addHook("onResponse", async (_request, reply) => answered?.("predictionPage", reply.statusCode))
-    const { predictionServers, predictionPage: files } = PREDICTION_PAGE_ROUTES
+    const { predictionServers, predictionDoor, predictionPage: files } = PREDICTION_PAGE_ROUTES
+    app.route({
+      method: "GET",
+      url: predictionDoor.path,
+      exposeHeadRoute: false,
+      handler: async (_request, reply) => reply.redirect(PREDICTION_PAGE),
+    })
     app.route({
       method: "GET",
       url: predictionServers.path,

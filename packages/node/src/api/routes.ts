@@ -36,7 +36,7 @@ export interface RouteSpec {
   /** What a body of bytes is; none where the body is described or there is none. */
   readonly bytes?: "request" | "key" | "batch"
   readonly answer: {
-    readonly status: 200 | 201 | 202 | 204
+    readonly status: 200 | 201 | 202 | 204 | 302
     readonly type: string
     /** Null for bytes, text, documents without a schema of their own, and nothing. */
     readonly value: Described | null
