@@ -352,7 +352,7 @@ describe("limits", () => {
       const asker = await askerOf(server, "heart")
       const { bytes } = asker.ask(patients(1))
       const post = { method: "POST", path: "/v1/models/heart/predict", body: bytes, as: "clinician" }
-      const free = server.service.room.take(10_000)
+      const free = server.service.room.take("other", 10_000)
       const answer = await server.ask(post)
       expect(refused(answer)).toBe("503 inference/overloaded")
       expect(answer.headers["retry-after"]).toBe("2")

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { Asker } from "@consilium/inference/client/asker"
 import type { CompiledModel } from "@consilium/inference/compile/compile"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { HEART_LINEAR } from "../../inference/test/heart.js"
+import { HEART_LINEAR, randomPatient, testRandom } from "../../inference/test/heart.js"
 import { EvaluationThreads } from "../src/inference/evaluation-threads.js"
 import { writeCompiledFolder } from "../src/inference/model-folder.js"
 import { ModelFolders } from "../src/inference/model-folders.js"
@@ -72,6 +72,29 @@ describe("the names of models", () => {
 })
 
 describe("threads that evaluate", () => {
+  it("serve askers in turn, and none holds more than a part of the line", async () => {
+    const version = new ModelShelf().offer("network", heartNetwork(), BY_HAND)
+    const threads = new EvaluationThreads(1, BUILT_THREAD)
+    try {
+      const random = testRandom("turns")
+      const { bytes: request } = new Asker(version.served.plan).ask([randomPatient(random)], { random })
+      const order: string[] = []
+      const ask = (asker: string): Promise<unknown> =>
+        threads.answer(version, { asker, request, key: null }).then(() => order.push(asker))
+      // one is worked on, 64 wait
+      const asked = Array.from({ length: 65 }, () => ask("greedy"))
+      await expect(ask("greedy")).rejects.toMatchObject({
+        code: "inference/overloaded",
+        headers: { "retry-after": "1" },
+      })
+      await ask("modest")
+      expect(order.length).toBeLessThan(10)
+      await Promise.all(asked)
+    } finally {
+      await threads.close()
+    }
+  })
+
   it("give back what came out of order to whom it belongs, and refusals as they are", async () => {
     const shelf = new ModelShelf()
     const version = shelf.offer("heart", heartModel(), BY_HAND)
@@ -99,11 +122,17 @@ describe("threads that evaluate", () => {
           const question = asker.ask([{ ...patient, age }])
           if (i === 5) {
             const broken = question.bytes.slice().fill(255, 100, 2000)
-            await expect(threads.answer(version, broken, null)).rejects.toMatchObject({
+            await expect(
+              threads.answer(version, { asker: "ward", request: broken, key: null }),
+            ).rejects.toMatchObject({
               code: "lattice/malformed",
             })
           }
-          const { answer, ms } = await threads.answer(version, question.bytes, null)
+          const { answer, ms } = await threads.answer(version, {
+            asker: "ward",
+            request: question.bytes,
+            key: null,
+          })
           expect(ms).toBeGreaterThan(0)
           return question.open(answer)[0]?.logit as number
         }),
@@ -114,7 +143,9 @@ describe("threads that evaluate", () => {
     } finally {
       await threads.close()
     }
-    await expect(threads.answer(version, new Uint8Array(1), null)).rejects.toMatchObject({
+    await expect(
+      threads.answer(version, { asker: "ward", request: new Uint8Array(1), key: null }),
+    ).rejects.toMatchObject({
       code: "api/not-ready",
     })
   })

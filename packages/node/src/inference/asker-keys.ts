@@ -3,6 +3,7 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
 import { checkOwner, type KeyRegister, registerKey } from "@consilium/inference/server/key-register"
 import { type AskingKey, askingKeyNonce } from "@consilium/inference/wire/asking-key"
+import { Refusal } from "../api/problems.js"
 import type { AskingFolder } from "./asking-folder.js"
 import type { AskingState, KeptKey } from "./asking-state.js"
 import { answersHere, type HeldKey } from "./evaluator.js"
@@ -57,7 +58,9 @@ export class AskerKeys {
     const own = [...this.#nonces].filter(([, open]) => open.asker === asker)
     if (own.length >= MOST_NONCES_OF_ONE) this.#nonces.delete((own[0] as (typeof own)[number])[0])
     if (this.#nonces.size >= MOST_NONCES)
-      throw new ConsiliumError("inference/overloaded", "Too many askers are making keys at the moment.")
+      throw new Refusal("inference/overloaded", "Too many askers are making keys at the moment.", {
+        "retry-after": "60",
+      })
     const nonce = toHex(this.#random.bytes(NONCE_BYTES))
     const expires = now + NONCE_MS
     this.#nonces.set(nonce, { asker, model: version.id, expires })

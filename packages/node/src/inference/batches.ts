@@ -1,7 +1,7 @@
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { type RandomSource, systemRandom } from "@consilium/base/random"
-import { problemOf } from "../api/problems.js"
+import { problemOf, Refusal } from "../api/problems.js"
 import type { ProblemView } from "../api/study-view.js"
 import type { JobQueue } from "../jobs/job-queue.js"
 import type { ByteRoom } from "./byte-room.js"
@@ -27,6 +27,8 @@ interface Batch {
   readonly version: ModelVersion
   readonly requests: number
   state: BatchState
+  /** What is still to be answered; let go of with the batch, wherever its turn stands. */
+  pending: readonly Uint8Array[]
   answers: Uint8Array[]
   expires: number
   problem: ProblemView | null
@@ -64,67 +66,79 @@ export class Batches {
     this.#random = options.random ?? systemRandom
   }
 
-  /** Room for one more batch of an asker. @throws {ConsiliumError} "inference/overloaded" */
-  check(asker: string): void {
-    this.#expire()
+  #check(asker: string): void {
+    this.expire()
     const own = [...this.#batches.values()].filter((batch) => batch.asker === asker).length
     if (own >= MOST_BATCHES_OF_ONE || this.#batches.size >= MOST_BATCHES)
-      throw new ConsiliumError(
+      throw new Refusal(
         "inference/overloaded",
         `${own} batches of this asker and ${this.#batches.size} in all are kept already.`,
+        { "retry-after": "2" },
         { remedy: "Fetch and delete batches that are done." },
       )
   }
 
   /**
-   * Takes requests of one version, whose heads are checked and paid for.
-   * @throws {ConsiliumError} "inference/overloaded"
+   * Takes requests of one version, whose heads are checked; what is not paid for leaves nothing.
+   * @param paid begun once there is room for requests and answers
+   * @throws {ConsiliumError} "inference/overloaded" before anything is paid, or what paying throws
    */
-  add(
+  async add(
     asker: string,
     version: ModelVersion,
     requests: readonly Uint8Array[],
     keyOf: (request: Uint8Array) => HeldKey | null,
-  ): BatchView {
-    this.check(asker)
+    paid: () => Promise<void>,
+  ): Promise<BatchView> {
+    this.#check(asker)
     const { requestBytes, answerBytes } = version.server.prepared
     const batch: Batch = {
       id: toHex(this.#random.bytes(ID_BYTES)),
       asker,
       version,
       requests: requests.length,
+      pending: requests,
       state: "waiting",
       answers: [],
       expires: this.#now() + BATCH_MS,
       problem: null,
-      free: this.#room.take(requests.length * (requestBytes + answerBytes)),
+      free: this.#room.take(asker, requests.length * (requestBytes + answerBytes)),
       deleted: false,
     }
     this.#batches.set(batch.id, batch)
-    this.#queue.add((signal) => this.#answer(batch, requests, keyOf, signal))
+    try {
+      await paid()
+    } catch (error) {
+      this.#delete(batch)
+      throw error
+    }
+    this.#queue.add((signal) => this.#answer(batch, keyOf, signal))
     return viewOf(batch)
   }
 
   async #answer(
     batch: Batch,
-    requests: readonly Uint8Array[],
     keyOf: (request: Uint8Array) => HeldKey | null,
     signal: AbortSignal,
   ): Promise<void> {
     if (batch.deleted) return
     batch.state = "running"
     try {
-      for (const request of requests) {
-        const { answer } = await this.#evaluator.answer(batch.version, request, keyOf(request))
+      const { asker, version } = batch
+      for (let at = 0; at < batch.requests; at++) {
         if (signal.aborted || batch.deleted) return
+        const request = batch.pending[at] as Uint8Array
+        const { answer } = await this.#evaluator.answer(version, { asker, request, key: keyOf(request) })
         batch.answers.push(answer)
         batch.expires = this.#now() + BATCH_MS
         // other requests get their turn between two of a batch
         await new Promise((resolve) => setImmediate(resolve))
       }
       batch.state = "done"
+      batch.pending = []
     } catch (error) {
       batch.state = "failed"
+      batch.pending = []
       batch.answers = []
       batch.problem = problemOf(error).body
     }
@@ -152,14 +166,15 @@ export class Batches {
   }
 
   #of(asker: string, model: string, id: string): Batch {
-    this.#expire()
+    this.expire()
     const batch = this.#batches.get(id)
     if (batch === undefined || batch.asker !== asker || batch.version.id !== model)
       throw new ConsiliumError("inference/no-batch", "There is no batch of this id.")
     return batch
   }
 
-  #expire(): void {
+  /** Lets go of batches whose answers nobody fetched in time. */
+  expire(): void {
     const now = this.#now()
     for (const batch of this.#batches.values())
       if (batch.expires <= now && batch.state !== "running" && batch.state !== "waiting") this.#delete(batch)
@@ -167,6 +182,7 @@ export class Batches {
 
   #delete(batch: Batch): void {
     batch.deleted = true
+    batch.pending = []
     batch.answers = []
     batch.free()
     this.#batches.delete(batch.id)

@@ -3,20 +3,20 @@ import { ERROR_TABLE, type ErrorCode } from "@consilium/base/error-codes"
 import { ConsiliumError } from "@consilium/base/errors"
 import { serverModelToBytes } from "@consilium/inference/files/server-model"
 import { planToBytes } from "@consilium/inference/plan/plan"
-import type { Evaluated, Evaluator, HeldKey } from "./evaluator.js"
+import { Refusal } from "../api/problems.js"
+import type { AskedRequest, Evaluated, Evaluator } from "./evaluator.js"
 import type { ModelVersion } from "./model-shelf.js"
 import type { FromWorker, ToWorker } from "./worker-messages.js"
 
-interface Job {
+interface Job extends AskedRequest {
   readonly version: ModelVersion
-  readonly request: Uint8Array
-  readonly key: HeldKey | null
   readonly done: (evaluated: Evaluated) => void
   readonly fail: (error: unknown) => void
 }
 
-/** Requests that wait for a thread; more are refused. */
+/** Requests that wait for a thread, and those of one asker; more are refused. */
 const MOST_WAITING = 256
+const MOST_WAITING_OF_ONE = 64
 /** A thread is given the model and the key once; one that asks again and again does not work. */
 const MOST_NEEDS = 4
 
@@ -122,7 +122,8 @@ export class EvaluationThreads implements Evaluator {
   readonly #entry: URL
   readonly #most: number
   readonly #threads: Thread[] = []
-  readonly #waiting: Job[] = []
+  /** By asker; the one who was served last is last. */
+  readonly #waiting = new Map<string, Job[]>()
   #closed = false
 
   /** @param entry the built file of the thread's program */
@@ -131,23 +132,39 @@ export class EvaluationThreads implements Evaluator {
     this.#entry = entry
   }
 
-  answer(version: ModelVersion, request: Uint8Array, key: HeldKey | null): Promise<Evaluated> {
+  answer(version: ModelVersion, asked: AskedRequest): Promise<Evaluated> {
     if (this.#closed) return Promise.reject(new ConsiliumError("api/not-ready", "The server is ending."))
-    if (this.#waiting.length >= MOST_WAITING)
+    const own = this.#waiting.get(asked.asker) ?? []
+    const all = [...this.#waiting.values()].reduce((sum, { length }) => sum + length, 0)
+    if (all >= MOST_WAITING || own.length >= MOST_WAITING_OF_ONE)
       return Promise.reject(
-        new ConsiliumError("inference/overloaded", `${MOST_WAITING} requests are waiting already.`),
+        new Refusal(
+          "inference/overloaded",
+          `${own.length} requests of this asker and ${all} in all are waiting already.`,
+          { "retry-after": "1" },
+        ),
       )
     return new Promise((done, fail) => {
-      this.#waiting.push({ version, request, key, done, fail })
+      this.#waiting.set(asked.asker, [...own, { version, ...asked, done, fail }])
       this.#next()
     })
   }
 
+  /** Askers take turns, so that one who asks much holds up no other for longer than one request. */
+  #takeTurn(): Job | undefined {
+    const [turn] = this.#waiting
+    if (turn === undefined) return undefined
+    const [asker, [job, ...rest]] = turn
+    this.#waiting.delete(asker)
+    if (rest.length > 0) this.#waiting.set(asker, rest)
+    return job
+  }
+
   readonly #next = (): void => {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.size > 0) {
       const thread = this.#threads.find(({ busy }) => !busy) ?? this.#another()
       if (thread === null) return
-      thread.begin(this.#waiting.shift() as Job)
+      thread.begin(this.#takeTurn() as Job)
     }
   }
 
@@ -164,7 +181,9 @@ export class EvaluationThreads implements Evaluator {
   async close(): Promise<void> {
     this.#closed = true
     const ending = new ConsiliumError("api/not-ready", "The server is ending.")
-    for (const { fail } of this.#waiting.splice(0)) fail(ending)
+    const left = [...this.#waiting.values()].flat()
+    this.#waiting.clear()
+    for (const { fail } of left) fail(ending)
     await Promise.all(this.#threads.splice(0).map((thread) => thread.end(ending)))
   }
 }

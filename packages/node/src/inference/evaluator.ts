@@ -15,16 +15,23 @@ export interface Evaluated {
   readonly ms: number
 }
 
+/** A request, whose it is, and the key that it names. */
+export interface AskedRequest {
+  readonly asker: string
+  readonly request: Uint8Array
+  readonly key: HeldKey | null
+}
+
 /** What computes answers. */
 export interface Evaluator {
   /** @throws {ConsiliumError} as `ModelServer.answer` */
-  answer(version: ModelVersion, request: Uint8Array, key: HeldKey | null): Promise<Evaluated>
+  answer(version: ModelVersion, asked: AskedRequest): Promise<Evaluated>
   close(): Promise<void>
 }
 
 /** Computes in this thread. */
 export const inThread: Evaluator = {
-  async answer({ server }, request, key) {
+  async answer({ server }, { request, key }) {
     const ready = key === null ? null : await key.ready()
     const began = performance.now()
     const answer = ready === null ? server.answer(request) : server.answer(request, { key: ready })
@@ -38,7 +45,6 @@ export const answersHere = ({ served: { plan } }: ModelVersion): boolean => plan
 
 /** Computes here what takes little, and elsewhere what would hold up others. */
 export const byCost = (workers: Evaluator): Evaluator => ({
-  answer: (version, request, key) =>
-    (answersHere(version) ? inThread : workers).answer(version, request, key),
+  answer: (version, asked) => (answersHere(version) ? inThread : workers).answer(version, asked),
   close: () => workers.close(),
 })

@@ -89,7 +89,10 @@ const bytesOf = (request: FastifyRequest): Uint8Array => {
 
 type Handler = (request: FastifyRequest, reply: FastifyReply, asker: string) => unknown
 
-const handlersOf = (service: InferenceService): Readonly<Record<InferenceRouteName, Handler>> => {
+const handlersOf = (
+  service: InferenceService,
+  letGo: (request: FastifyRequest) => void,
+): Readonly<Record<InferenceRouteName, Handler>> => {
   const { shelf } = service
   const idOf = (request: FastifyRequest): string => (request.params as { readonly id: string }).id
   const batchOf = (request: FastifyRequest): string => (request.params as { readonly batch: string }).batch
@@ -118,6 +121,8 @@ const handlersOf = (service: InferenceService): Readonly<Record<InferenceRouteNa
       return reply.code(201).send({ key })
     },
     addBatch: async (request, reply, asker) => {
+      // a batch takes room for its requests itself
+      letGo(request)
       const batch = await service.addBatch(asker, idOf(request), bytesOf(request))
       return reply.code(202).header("location", `/v1/models/${batch.model}/batches/${batch.id}`).send(batch)
     },
@@ -148,7 +153,8 @@ export const inferenceApi =
     const troubled = options.troubled ?? (() => undefined)
     const buckets = new TokenBuckets(rate, now)
     const callers = new WeakMap<FastifyRequest, Caller>()
-    const handlers = handlersOf(service)
+    const held = new WeakMap<FastifyRequest, () => void>()
+    const handlers = handlersOf(service, (request) => held.get(request)?.())
 
     /** Lets pages of configured origins read answers. */
     const welcome = (request: FastifyRequest, reply: FastifyReply): boolean => {
@@ -194,7 +200,9 @@ export const inferenceApi =
       if (route.bytes === undefined) return
       const length = declaredLength(request)
       checkLength(service, (request.params as { readonly id: string }).id, route.bytes, length)
-      reply.raw.once("close", service.room.take(length))
+      const free = service.hold(caller.name, length)
+      held.set(request, free)
+      reply.raw.once("close", free)
     }
 
     app.removeAllContentTypeParsers()

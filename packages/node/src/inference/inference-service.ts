@@ -88,6 +88,15 @@ export class InferenceService {
   }
 
   /**
+   * Room for what an asker is about to send; what comes back gives it free.
+   * @throws {ConsiliumError} "inference/overloaded"
+   */
+  hold(asker: string, bytes: number): () => void {
+    this.#batches.expire()
+    return this.room.take(asker, bytes)
+  }
+
+  /**
    * The answer to one request. What it asks for is taken from the asker's budget, on disk, before anything is computed.
    * @throws {ConsiliumError} "inference/no-model", "inference/not-offered", "inference/other-plan", "inference/unknown-key",
    *   "inference/budget-spent", "inference/overloaded"; as `ModelServer.answer`
@@ -97,7 +106,7 @@ export class InferenceService {
     const { patients } = version.server.head(request)
     const key = this.#keyOf(asker, version, request)
     await this.#ledger.take(asker, id, this.allowed(version), patients)
-    return this.#evaluator.answer(version, request, key)
+    return this.#evaluator.answer(version, { asker, request, key })
   }
 
   /**
@@ -105,7 +114,6 @@ export class InferenceService {
    * @throws {ConsiliumError} as `answer`; "inference/malformed" if the bytes are no whole number of requests
    */
   async addBatch(asker: string, id: string, body: Uint8Array): Promise<BatchView> {
-    this.#batches.check(asker)
     const version = this.#versionFor(id, body)
     const { requestBytes } = version.server.prepared
     if (body.length === 0 || body.length % requestBytes !== 0)
@@ -121,8 +129,9 @@ export class InferenceService {
       patients += version.server.head(request).patients
       this.#keyOf(asker, version, request)
     }
-    await this.#ledger.take(asker, id, this.allowed(version), patients)
-    return this.#batches.add(asker, version, requests, (request) => this.#keyOf(asker, version, request))
+    return this.#batches.add(asker, version, requests, this.#keysOf(asker, version), () =>
+      this.#ledger.take(asker, id, this.allowed(version), patients),
+    )
   }
 
   /** @throws {ConsiliumError} "inference/no-batch" */
@@ -149,6 +158,11 @@ export class InferenceService {
   #keyOf(asker: string, version: ModelVersion, request: Uint8Array): HeldKey | null {
     const { keyId } = version.server.head(request)
     return keyId === null ? null : this.keys.of(asker, version, keyId)
+  }
+
+  /** The same for later; made here, where no request is in reach that it would keep in memory. */
+  #keysOf(asker: string, version: ModelVersion): (request: Uint8Array) => HeldKey | null {
+    return (request) => this.#keyOf(asker, version, request)
   }
 
   /** Ends in good order: what is under way is let go, budgets are written. */
