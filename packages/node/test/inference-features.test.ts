@@ -43,10 +43,18 @@ it("a network with several layers answers in a thread, under keys of megabytes t
     readonly nonce: string
   }
   const key = asker.newKey(fromHex(nonce), random)
+  // beyond the head, the nonce and the first limb of a row: what only a look at every number finds
+  const beyond = await post("keys", key.upload.slice().fill(255, keyBytes - 4096))
+  expect([beyond.status, (beyond.json() as { readonly title: string }).title]).toEqual([
+    400,
+    "lattice/malformed",
+  ])
   const cut = await post("keys", key.upload.subarray(1))
   expect([cut.status, (cut.json() as { readonly title: string }).title]).toEqual([400, "inference/malformed"])
-  const uploaded = await post("keys", key.upload)
+  const uploads = await Promise.all([post("keys", key.upload), post("keys", key.upload)])
+  const [uploaded, twice] = uploads.sort((a, b) => a.status - b.status) as typeof uploads
   expect([uploaded.status, uploaded.json()]).toEqual([201, { key: toHex(key.id) }])
+  expect((twice.json() as { readonly title: string }).title).toBe("inference/key-replayed")
 
   const patients = Array.from({ length: plan.patients }, () => randomPatient(random))
   const question = asker.ask(patients, { key, random })

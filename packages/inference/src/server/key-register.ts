@@ -1,6 +1,5 @@
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
-import type { AskingKey } from "../wire/asking-key.js"
 
 /** Which keys belong to which asker, and which nonces are used up: plain data, stored by the caller. */
 export interface KeyRegister {
@@ -20,7 +19,7 @@ export const registerKey = (
   register: KeyRegister,
   asker: string,
   nonce: Uint8Array,
-  { id }: Pick<AskingKey, "id">,
+  { id }: { readonly id: Uint8Array },
 ): KeyRegister => {
   const [name, used] = [toHex(id), toHex(nonce)]
   if (Object.hasOwn(register.owners, name) || register.usedNonces.includes(used))

@@ -6,7 +6,7 @@ import { type AskingKey, askingKeyNonce } from "@consilium/inference/wire/asking
 import { Refusal } from "../api/problems.js"
 import type { AskingFolder } from "./asking-folder.js"
 import type { AskingState, KeptKey } from "./asking-state.js"
-import { answersHere, type HeldKey } from "./evaluator.js"
+import type { Evaluator, HeldKey } from "./evaluator.js"
 import type { ModelVersion } from "./model-shelf.js"
 
 const NONCE_BYTES = 32
@@ -36,6 +36,7 @@ const byId = ({ keys }: AskingState): ReadonlyMap<string, KeptKey> =>
 /** The public keys of askers: which nonces were given out, whose each key is, and the keys themselves, ready for use. */
 export class AskerKeys {
   readonly #folder: AskingFolder
+  readonly #evaluator: Pick<Evaluator, "check">
   readonly #now: () => number
   readonly #random: RandomSource
   readonly #nonces = new Map<string, OpenNonce>()
@@ -43,8 +44,14 @@ export class AskerKeys {
   #readyBytes = 0
   #kept: ReadonlyMap<string, KeptKey>
 
-  constructor(folder: AskingFolder, now: () => number = Date.now, random: RandomSource = systemRandom) {
+  /** @param evaluator what looks through a key of megabytes where that holds up nobody */
+  constructor(
+    folder: AskingFolder,
+    evaluator: Pick<Evaluator, "check">,
+    { now = Date.now, random = systemRandom }: { now?: () => number; random?: RandomSource } = {},
+  ) {
     this.#folder = folder
+    this.#evaluator = evaluator
     this.#now = now
     this.#random = random
     this.#kept = byId(folder.state)
@@ -85,10 +92,17 @@ export class AskerKeys {
         "inference/key-replayed",
         "A key was made for a nonce that its asker was not given, or that is used up or too old.",
       )
-    const key = version.server.readKey(fromHex(nonce), bytes)
+    // before anything is waited for: a nonce is for one key, also of two that come at once
     this.#nonces.delete(nonce)
-    await this.#keep(asker, version, nonce, key, bytes)
-    return toHex(key.id)
+    let id: string
+    try {
+      id = await this.#evaluator.check(version, { asker, nonce: fromHex(nonce), bytes })
+    } catch (error) {
+      this.#nonces.set(nonce, open)
+      throw error
+    }
+    await this.#keep(asker, version, nonce, id, bytes)
+    return id
   }
 
   /**
@@ -98,10 +112,9 @@ export class AskerKeys {
   async bring(asker: string, version: ModelVersion, bytes: Uint8Array): Promise<string> {
     checkTakesKeys(version)
     const nonce = toHex(askingKeyNonce(bytes))
-    const key = version.server.readKey(fromHex(nonce), bytes)
-    const id = toHex(key.id)
+    const id = await this.#evaluator.check(version, { asker, nonce: fromHex(nonce), bytes })
     if (this.#folder.state.keys.some((kept) => kept.id === id && kept.asker === asker)) return id
-    await this.#keep(asker, version, nonce, key, bytes)
+    await this.#keep(asker, version, nonce, id, bytes)
     return id
   }
 
@@ -145,11 +158,10 @@ export class AskerKeys {
     asker: string,
     version: ModelVersion,
     nonce: string,
-    key: AskingKey,
+    id: string,
     bytes: Uint8Array,
   ): Promise<void> {
-    const id = toHex(key.id)
-    registerKey(registerOf(this.#folder.state), asker, fromHex(nonce), key)
+    registerKey(registerOf(this.#folder.state), asker, fromHex(nonce), { id: fromHex(id) })
     await this.#folder.writeKey(id, bytes)
     const own = this.#folder.state.keys.filter((one) => one.asker === asker && one.model === version.id)
     const gone = new Set(own.slice(0, Math.max(0, own.length + 1 - MOST_KEYS_OF_ONE)).map((one) => one.id))
@@ -163,7 +175,6 @@ export class AskerKeys {
       this.#drop(old)
       await this.#folder.deleteKey(old)
     }
-    if (answersHere(version)) this.#hold(id, key, bytes.length)
   }
 
   #hold(id: string, key: AskingKey, bytes: number): void {

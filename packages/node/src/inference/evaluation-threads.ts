@@ -4,13 +4,18 @@ import { ConsiliumError } from "@consilium/base/errors"
 import { serverModelToBytes } from "@consilium/inference/files/server-model"
 import { planToBytes } from "@consilium/inference/plan/plan"
 import { Refusal } from "../api/problems.js"
-import type { AskedRequest, Evaluated, Evaluator } from "./evaluator.js"
+import type { AskedRequest, Evaluated, Evaluator, HeldKey, UploadedKey } from "./evaluator.js"
 import type { ModelVersion } from "./model-shelf.js"
 import type { FromWorker, ToWorker } from "./worker-messages.js"
 
-interface Job extends AskedRequest {
+interface Job {
   readonly version: ModelVersion
-  readonly done: (evaluated: Evaluated) => void
+  readonly asker: string
+  /** The key that it needs. */
+  readonly key: HeldKey | null
+  /** What a thread is told; it may be told again, so each is a copy. */
+  readonly message: (job: number) => Extract<ToWorker, { readonly job: number }>
+  readonly done: (message: FromWorker) => void
   readonly fail: (error: unknown) => void
 }
 
@@ -54,14 +59,9 @@ class Thread {
   #ask(): void {
     if (this.#job === null) return
     const { number, work } = this.#job
-    // a copy: a part of a batch would take the whole of it along
-    const request = new Uint8Array(work.request)
-    const { plan } = work.version
-    this.#send({ kind: "answer", job: number, plan, request, keyId: work.key?.id ?? null }, request)
-  }
-
-  #send(message: ToWorker, given?: Uint8Array<ArrayBuffer>): void {
-    this.#worker.postMessage(message, given === undefined ? [] : [given.buffer])
+    const message = work.message(number)
+    const given = message.kind === "answer" ? message.request : message.bytes
+    this.#worker.postMessage(message, [given.buffer as ArrayBuffer])
   }
 
   #fail(error: unknown): void {
@@ -88,22 +88,18 @@ class Thread {
       }
     }
     this.#job = null
-    if (message.kind === "answer") work.done({ answer: message.answer, ms: message.ms })
-    else work.fail(refusalOf(message))
+    if (message.kind === "refused") work.fail(refusalOf(message))
+    else work.done(message)
     idle()
   }
 
   async #give(what: "model" | "key", { version, key }: Job): Promise<void> {
     const { plan, served } = version
-    if (what === "model")
-      this.#send({
-        kind: "model",
-        plan,
-        planBytes: planToBytes(served.plan),
-        model: serverModelToBytes(served),
-      })
-    else if (key !== null)
-      this.#send({ kind: "key", plan, id: key.id, nonce: key.nonce, bytes: await key.bytes() })
+    const given: ToWorker | null =
+      what === "model"
+        ? { kind: "model", plan, planBytes: planToBytes(served.plan), model: serverModelToBytes(served) }
+        : key && { kind: "key", plan, id: key.id, nonce: key.nonce, bytes: await key.bytes() }
+    if (given !== null) this.#worker.postMessage(given)
   }
 
   async end(error: unknown): Promise<void> {
@@ -132,9 +128,33 @@ export class EvaluationThreads implements Evaluator {
     this.#entry = entry
   }
 
-  answer(version: ModelVersion, asked: AskedRequest): Promise<Evaluated> {
+  async answer(version: ModelVersion, { asker, request, key }: AskedRequest): Promise<Evaluated> {
+    const { plan } = version
+    const message: Job["message"] = (job) =>
+      // a copy: a part of a batch would take the whole of it along
+      ({ kind: "answer", job, plan, request: new Uint8Array(request), keyId: key?.id ?? null })
+    const told = await this.#ask(asker, { version, key, message })
+    if (told.kind !== "answer") throw new TypeError("A thread answered something else.")
+    return { answer: told.answer, ms: told.ms }
+  }
+
+  async check(version: ModelVersion, { asker, nonce, bytes }: UploadedKey): Promise<string> {
+    const { plan } = version
+    const message: Job["message"] = (job) => ({
+      kind: "check",
+      job,
+      plan,
+      nonce,
+      bytes: new Uint8Array(bytes),
+    })
+    const told = await this.#ask(asker, { version, key: null, message })
+    if (told.kind !== "checked") throw new TypeError("A thread answered something else.")
+    return told.id
+  }
+
+  #ask(asker: string, work: Pick<Job, "version" | "key" | "message">): Promise<FromWorker> {
     if (this.#closed) return Promise.reject(new ConsiliumError("api/not-ready", "The server is ending."))
-    const own = this.#waiting.get(asked.asker) ?? []
+    const own = this.#waiting.get(asker) ?? []
     const all = [...this.#waiting.values()].reduce((sum, { length }) => sum + length, 0)
     if (all >= MOST_WAITING || own.length >= MOST_WAITING_OF_ONE)
       return Promise.reject(
@@ -145,7 +165,7 @@ export class EvaluationThreads implements Evaluator {
         ),
       )
     return new Promise((done, fail) => {
-      this.#waiting.set(asked.asker, [...own, { version, ...asked, done, fail }])
+      this.#waiting.set(asker, [...own, { ...work, asker, done, fail }])
       this.#next()
     })
   }

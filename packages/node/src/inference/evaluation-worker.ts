@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads"
+import { toHex } from "@consilium/base/bytes"
 import { isConsiliumError } from "@consilium/base/errors"
 import { serverModelFromBytes } from "@consilium/inference/files/server-model"
 import { planFromBytes } from "@consilium/inference/plan/plan"
@@ -30,19 +31,42 @@ const forgetOldKeys = (): void => {
   }
 }
 
+/** What may be refused, as it is told. */
+const unlessRefused = (job: number, work: () => FromWorker): FromWorker => {
+  try {
+    return work()
+  } catch (error) {
+    if (!isConsiliumError(error)) throw error
+    return { kind: "refused", job, code: error.code, message: error.message, remedy: error.remedy }
+  }
+}
+
+const keep = (id: string, key: AskingKey, bytes: number): void => {
+  keys.set(id, { key, bytes })
+  forgetOldKeys()
+}
+
+const checkedKey = ({ job, plan, nonce, bytes }: Extract<ToWorker, { kind: "check" }>): FromWorker => {
+  const server = touch(models, plan)
+  if (server === undefined) return { kind: "needs", job, what: "model" }
+  return unlessRefused(job, () => {
+    const key = server.readKey(nonce, bytes)
+    const id = toHex(key.id)
+    keep(id, key, bytes.length)
+    return { kind: "checked", job, id }
+  })
+}
+
 const answerTo = ({ job, plan, request, keyId }: Extract<ToWorker, { kind: "answer" }>): FromWorker => {
   const server = touch(models, plan)
   if (server === undefined) return { kind: "needs", job, what: "model" }
   const key = keyId === null ? undefined : touch(keys, keyId)?.key
   if (keyId !== null && key === undefined) return { kind: "needs", job, what: "key" }
-  try {
+  return unlessRefused(job, () => {
     const began = performance.now()
     const answer = key === undefined ? server.answer(request) : server.answer(request, { key })
     return { kind: "answer", job, answer, ms: performance.now() - began }
-  } catch (error) {
-    if (!isConsiliumError(error)) throw error
-    return { kind: "refused", job, code: error.code, message: error.message, remedy: error.remedy }
-  }
+  })
 }
 
 parentPort?.on("message", (message: ToWorker) => {
@@ -55,13 +79,9 @@ parentPort?.on("message", (message: ToWorker) => {
   if (message.kind === "key") {
     const server = models.get(message.plan)
     if (server === undefined) return
-    keys.set(message.id, {
-      key: server.readKey(message.nonce, message.bytes),
-      bytes: message.bytes.length,
-    })
-    forgetOldKeys()
+    keep(message.id, server.readKey(message.nonce, message.bytes), message.bytes.length)
     return
   }
-  const answer = answerTo(message)
+  const answer = message.kind === "check" ? checkedKey(message) : answerTo(message)
   parentPort?.postMessage(answer, answer.kind === "answer" ? [answer.answer.buffer as ArrayBuffer] : [])
 })

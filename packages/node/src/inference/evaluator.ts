@@ -1,3 +1,4 @@
+import { toHex } from "@consilium/base/bytes"
 import type { AskingKey } from "@consilium/inference/wire/asking-key"
 import type { ModelVersion } from "./model-shelf.js"
 
@@ -22,10 +23,19 @@ export interface AskedRequest {
   readonly key: HeldKey | null
 }
 
+/** A key that an asker uploads, and the nonce that it was given. */
+export interface UploadedKey {
+  readonly asker: string
+  readonly nonce: Uint8Array
+  readonly bytes: Uint8Array
+}
+
 /** What computes answers. */
 export interface Evaluator {
   /** @throws {ConsiliumError} as `ModelServer.answer` */
   answer(version: ModelVersion, asked: AskedRequest): Promise<Evaluated>
+  /** The id of a key, once all of it is checked. @throws {ConsiliumError} as `ModelServer.readKey` */
+  check(version: ModelVersion, uploaded: UploadedKey): Promise<string>
   close(): Promise<void>
 }
 
@@ -37,6 +47,9 @@ export const inThread: Evaluator = {
     const answer = ready === null ? server.answer(request) : server.answer(request, { key: ready })
     return { answer, ms: performance.now() - began }
   },
+  async check({ server }, { nonce, bytes }) {
+    return toHex(server.readKey(nonce, bytes).id)
+  },
   close: () => Promise.resolve(),
 }
 
@@ -46,5 +59,6 @@ export const answersHere = ({ served: { plan } }: ModelVersion): boolean => plan
 /** Computes here what takes little, and elsewhere what would hold up others. */
 export const byCost = (workers: Evaluator): Evaluator => ({
   answer: (version, asked) => (answersHere(version) ? inThread : workers).answer(version, asked),
+  check: (version, uploaded) => (answersHere(version) ? inThread : workers).check(version, uploaded),
   close: () => workers.close(),
 })

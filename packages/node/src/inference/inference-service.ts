@@ -58,10 +58,10 @@ export class InferenceService {
     this.rules = rules
     this.shelf = new ModelShelf(now)
     this.room = new ByteRoom(rules.roomBytes)
-    this.keys = new AskerKeys(folder, now, random)
     this.#folder = folder
     this.#ledger = new AnswerLedger(folder)
     this.#evaluator = byCost(new EvaluationThreads(rules.threads, threadEntry))
+    this.keys = new AskerKeys(folder, this.#evaluator, { now, random })
     this.#queue = inProcessQueue()
     this.#batches = new Batches({
       queue: this.#queue,

@@ -14,6 +14,14 @@ export type ToWorker =
       readonly nonce: Uint8Array
       readonly bytes: Uint8Array
     }
+  /** A key that an asker has just uploaded; what it is for is asked later. */
+  | {
+      readonly kind: "check"
+      readonly job: number
+      readonly plan: string
+      readonly nonce: Uint8Array
+      readonly bytes: Uint8Array
+    }
   | {
       readonly kind: "answer"
       readonly job: number
@@ -23,6 +31,7 @@ export type ToWorker =
     }
 
 export type FromWorker =
+  | { readonly kind: "checked"; readonly job: number; readonly id: string }
   | { readonly kind: "answer"; readonly job: number; readonly answer: Uint8Array; readonly ms: number }
   /** The thread does not have the model or the key, or no longer has it. */
   | { readonly kind: "needs"; readonly job: number; readonly what: "model" | "key" }
