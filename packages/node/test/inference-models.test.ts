@@ -8,7 +8,7 @@ import { HEART_LINEAR, randomPatient, testRandom } from "../../inference/test/he
 import { EvaluationThreads } from "../src/inference/evaluation-threads.js"
 import { writeCompiledFolder } from "../src/inference/model-folder.js"
 import { ModelFolders } from "../src/inference/model-folders.js"
-import { BY_HAND, ModelShelf, modelId } from "../src/inference/model-shelf.js"
+import { BY_HAND, ModelShelf, modelId, modelIds } from "../src/inference/model-shelf.js"
 import { BUILT_THREAD, heartModel, heartNetwork } from "./inference-server.js"
 
 let folder: string
@@ -65,6 +65,21 @@ describe("the names of models", () => {
     ["___", "model"],
     ["", "model"],
   ])("%j is %j", (name, id) => expect(modelId(name)).toBe(id))
+
+  it("of studies are told apart, by whoever began first, however alike they look", () => {
+    const long = "x".repeat(70)
+    const names = ["Heart", "heart!", "Heart", "心臓", "腎臓", `${long}a`, `${long}b`]
+    const ids = modelIds(names)
+    expect(new Set(ids.values()).size).toBe(6)
+    expect(ids.get("Heart")).toBe("heart")
+    expect(ids.get("heart!")).toMatch(/^heart-[0-9a-f]{8}$/)
+    for (const id of ids.values()) expect(id).toMatch(/^[a-z0-9][a-z0-9._-]{0,63}$/)
+    // what begins later changes nothing, and a name that is another's id is told apart as well
+    const taken = ids.get("heart!") as string
+    const more = modelIds([...names, taken])
+    for (const [name, id] of ids) expect(more.get(name)).toBe(id)
+    expect(more.get(taken)).not.toBe(taken)
+  })
 
   it("that no address can hold are refused", () => {
     expect(() => new ModelShelf().offer("a/b", heartModel(), BY_HAND)).toThrow(/cannot be the name/)

@@ -123,6 +123,21 @@ describe("the model of a finished study", () => {
     )
   })
 
+  it("is not compiled beside a leader's rounds where that would take seconds", () => {
+    const features = names(HEART_FEATURES)
+    const layers = [{ kind: "dense", outputs: 512 }, { kind: "square" }, { kind: "dense", outputs: 1 }]
+    const study: Study = {
+      ...studyOn(features, null),
+      model: studyModelOf(studyModelSchema.parse({ kind: "network", features: [...features], layers })),
+    }
+    expect(() => compiledStudyModel(study, modelFile(study, initialModel(study), 1), 1, "shared")).toThrow(
+      expect.objectContaining({
+        code: "inference/not-offered",
+        remedy: expect.stringContaining("compile it by hand"),
+      }),
+    )
+  })
+
   it("[S33] without differential privacy is not offered, and it says why", () => {
     const study: Study = { ...studyOn(names(HEART_FEATURES), null), privacy: null }
     expect(() => compiledStudyModel(study, modelFile(study, weightsOf(study), 1), 1, "shared")).toThrow(

@@ -1,5 +1,7 @@
 import { toHex } from "@consilium/base/bytes"
 import { ConsiliumError } from "@consilium/base/errors"
+import { sha256 } from "@consilium/base/hash"
+import { utf8 } from "@consilium/base/platform"
 import type { IntegerModel } from "@consilium/inference/model/integer-model"
 import type { InferencePlan } from "@consilium/inference/plan/plan"
 import { ModelServer } from "@consilium/inference/server/model-server"
@@ -48,6 +50,7 @@ interface Place extends ShelfEntry {
 export const OLDER_MS = 10 * 60 * 1000
 const MOST_OLDER = 4
 /** Longest name of a model: it is part of addresses. */
+const MOST_ID = 64
 const ID = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
 /** A name as a model's id: what an address cannot hold becomes a dash. */
@@ -56,8 +59,28 @@ export const modelId = (name: string): string => {
     .toLowerCase()
     .replaceAll(/[^a-z0-9._-]+/g, "-")
     .replaceAll(/^[^a-z0-9]+|-+$/g, "")
-    .slice(0, 64)
+    .slice(0, MOST_ID)
   return ID.test(id) ? id : "model"
+}
+
+const OWN_DIGITS = 8
+
+/**
+ * The ids of studies' models by the studies' names, given in the order in which they began: a name whose id an earlier one has gets
+ * one with digits of its own, so that no study takes another's place by a name that only looks like it.
+ */
+export const modelIds = (names: readonly string[]): ReadonlyMap<string, string> => {
+  const owners = new Map<string, string>()
+  const ids = new Map<string, string>()
+  for (const name of names) {
+    if (ids.has(name)) continue
+    const id = modelId(name)
+    const digits = toHex(sha256(utf8(name))).slice(0, OWN_DIGITS)
+    const own = owners.has(id) ? `${id.slice(0, MOST_ID - OWN_DIGITS - 1)}-${digits}` : id
+    owners.set(own, name)
+    ids.set(name, own)
+  }
+  return ids
 }
 
 /** The models that can be asked, each with the versions that are still answered. Replacing one disturbs no request. */

@@ -11,6 +11,9 @@ import type { Feature } from "@consilium/records/features"
 import { tableOf } from "../config/table-form.js"
 import { inputSchemaOf } from "./input-schema.js"
 
+/** Parameters of the largest network whose plan a leader looks for: beside its rounds, for a second at most. */
+const MOST_PARAMETERS = 4096
+
 const notOffered = (message: string, remedy: string): never => {
   throw new ConsiliumError("inference/not-offered", message, { remedy })
 }
@@ -51,6 +54,11 @@ export const compiledStudyModel = (
     features.map((name) => table.features.find((one) => one.name === name) as Feature),
   )
   const parameters = modelParameters(study, file)
+  if (isNetwork(study) && parameters.length > MOST_PARAMETERS)
+    return notOffered(
+      `It has ${parameters.length} parameters; a leader looks for the plans of networks of up to ${MOST_PARAMETERS}.`,
+      "Export the model and compile it by hand, where that may take minutes.",
+    )
   return compile(trainedOf(study, parameters), schema, {
     model: study.name,
     version: `round-${round}-${toHex(modelHashOf(study, parameters)).slice(0, 8)}`,

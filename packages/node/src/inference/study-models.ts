@@ -4,7 +4,7 @@ import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
 import type { WeightsMode } from "@consilium/inference/plan/plan"
 import type { LeaderService, StudyHandle } from "../api/leader-service.js"
 import { modelsOf, type StudyViews } from "../api/study-views.js"
-import { type ModelOrigin, type ModelShelf, modelId } from "./model-shelf.js"
+import { type ModelOrigin, type ModelShelf, modelIds } from "./model-shelf.js"
 import { compiledStudyModel } from "./study-model.js"
 
 export interface StudyModelsOptions {
@@ -34,7 +34,7 @@ interface Followed {
 }
 
 /**
- * Offers the model of each finished study under the study's name, without anybody's doing. A later study of the same name, or a decision about
+ * Offers the model of each finished study under an id of the study's name, without anybody's doing. A later study of the same name, or a decision about
  * which round is in use, replaces it; requests under the plan before are answered for a while more.
  */
 export class StudyModels {
@@ -66,9 +66,11 @@ export class StudyModels {
     const { service, shelf } = this.#options
     if (!service.ready()) return
     const newest = new Map<string, StudyHandle>()
-    for (const handle of service.studies()) {
+    const studies = service.studies()
+    const ids = modelIds(studies.map(({ study }) => study.name))
+    for (const handle of studies) {
       const followed = await this.#follow(handle)
-      const id = modelId(handle.study.name)
+      const id = ids.get(handle.study.name) as string
       if (followed.complete && followed.inUse !== null) newest.set(id, handle)
       else if (!newest.has(id) && !this.#settled.has(id))
         shelf.refuse(id, whyNot(followed), originOf(handle, followed))
