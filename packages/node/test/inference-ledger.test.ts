@@ -20,6 +20,19 @@ const onDisk = async (): Promise<number> => {
   return spendings.find(({ asker, model }) => asker === "ward" && model === "heart")?.spent ?? 0
 }
 
+it("a folder of askers keeps no file of a key that it does not know, such as a crash leaves behind", async () => {
+  const [known, unknown] = ["a", "b"].map((digit) => digit.repeat(64)) as [string, string]
+  const before = await AskingFolder.open(folder)
+  for (const id of [known, unknown]) await before.writeKey(id, new Uint8Array(8))
+  const key = { id: known, nonce: known, asker: "ward", model: "heart", plan: known }
+  await before.change((state) => ({ ...state, keys: [key] }))
+  await before.close()
+  const after = await AskingFolder.open(folder)
+  expect(await after.readKey(known)).toHaveLength(8)
+  await expect(after.readKey(unknown)).rejects.toMatchObject({ code: "store/missing" })
+  await after.close()
+})
+
 describe("a ledger of answers", () => {
   it("[S31] has answers on disk before they are given, whatever is asked for at once", async () => {
     const state = await AskingFolder.open(folder)

@@ -9,6 +9,7 @@ import { EvaluationThreads } from "../src/inference/evaluation-threads.js"
 import { writeCompiledFolder } from "../src/inference/model-folder.js"
 import { ModelFolders } from "../src/inference/model-folders.js"
 import { BY_HAND, ModelShelf, modelId, modelIds } from "../src/inference/model-shelf.js"
+import { planView } from "../src/inference/plan-view.js"
 import { BUILT_THREAD, heartModel, heartNetwork } from "./inference-server.js"
 
 let folder: string
@@ -84,6 +85,13 @@ describe("the names of models", () => {
   it("that no address can hold are refused", () => {
     expect(() => new ModelShelf().offer("a/b", heartModel(), BY_HAND)).toThrow(/cannot be the name/)
   })
+})
+
+it("a plan is put in words when its model is offered, not each time that somebody asks for them", () => {
+  const shelf = new ModelShelf()
+  const { view, server } = shelf.offer("heart", heartModel(), BY_HAND)
+  expect(view).toEqual(planView(server.prepared))
+  expect(shelf.current("heart").view).toBe(view)
 })
 
 describe("threads that evaluate", () => {

@@ -149,6 +149,20 @@ describe("the model of a finished study", () => {
     )
   })
 
+  it("[S33] whose noise follows from a public seed is not offered, unless no row is a patient", () => {
+    const seeded = { ...studyOn(names(HEART_FEATURES), null), insecureSeed: 1 }
+    const compiled = (study: Study) =>
+      compiledStudyModel(study, modelFile(study, weightsOf(study), 1), 1, "shared")
+    expect(() => compiled({ ...seeded, syntheticData: false })).toThrow(
+      expect.objectContaining({
+        code: "inference/not-offered",
+        message: expect.stringContaining("follows from a public seed"),
+      }),
+    )
+    expect(compiled({ ...seeded, syntheticData: true }).plan.marks).toContain("insecure-seed")
+    expect(compiled({ ...seeded, insecureSeed: null, syntheticData: false }).plan.marks).toEqual([])
+  })
+
   it("whose features' units the leader does not know is not offered", () => {
     const study = testStudy(4, { privacy: somePrivacy() })
     const parameters = new Float64Array(study.model.features.length + 1)

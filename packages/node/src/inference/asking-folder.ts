@@ -1,4 +1,4 @@
-import { unlink } from "node:fs/promises"
+import { readdir, unlink } from "node:fs/promises"
 import { join } from "node:path"
 import { ConsiliumError } from "@consilium/base/errors"
 import { utf8 } from "@consilium/base/platform"
@@ -42,7 +42,9 @@ export class AskingFolder {
     try {
       await sweepTemporary(folder)
       await sweepTemporary(join(folder, KEYS))
-      return new AskingFolder(folder, lock, await readState(join(folder, STATE)))
+      const state = await readState(join(folder, STATE))
+      await sweepKeys(join(folder, KEYS), state)
+      return new AskingFolder(folder, lock, state)
     } catch (error) {
       await lock.close()
       throw error
@@ -94,12 +96,25 @@ export class AskingFolder {
   }
 
   #keyPath(id: string): string {
-    return join(this.#folder, KEYS, `${id}.key`)
+    return join(this.#folder, KEYS, `${id}${ENDING}`)
   }
 
   async close(): Promise<void> {
     await (this.#next ?? this.#writing).catch(() => undefined)
     await this.#lock.close()
+  }
+}
+
+const ENDING = ".key"
+
+/** Deletes what a crash left: keys that were written and not yet known, or known no more and not yet deleted. */
+const sweepKeys = async (folder: string, { keys }: AskingState): Promise<void> => {
+  const known = new Set(keys.map(({ id }) => `${id}${ENDING}`))
+  try {
+    for (const name of await readdir(folder))
+      if (name.endsWith(ENDING) && !known.has(name)) await unlink(join(folder, name))
+  } catch (error) {
+    throw storeError(error, `look through ${folder}`)
   }
 }
 

@@ -12,7 +12,6 @@ import { type Rate, TokenBuckets } from "../api/token-bucket.js"
 import { INFERENCE_ROUTES, type InferenceRouteName, inferenceRouteNames } from "./inference-routes.js"
 import type { InferenceService } from "./inference-service.js"
 import { contextView, servedModelView } from "./inference-views.js"
-import { planView } from "./plan-view.js"
 
 export interface InferenceApiOptions {
   readonly service: InferenceService
@@ -100,7 +99,7 @@ const handlersOf = (
     servedModels: (_request, _reply, asker) => ({
       models: shelf.entries().map((entry) => servedModelView(service, entry, asker)),
     }),
-    modelPlan: (request) => planView(shelf.current(idOf(request)).server.prepared),
+    modelPlan: (request) => shelf.current(idOf(request)).view,
     context: (request) => {
       const { model, plan } = request.query as { readonly model?: string; readonly plan?: string }
       return contextView(shelf, model, plan)

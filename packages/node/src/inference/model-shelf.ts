@@ -5,6 +5,7 @@ import { utf8 } from "@consilium/base/platform"
 import type { IntegerModel } from "@consilium/inference/model/integer-model"
 import type { InferencePlan } from "@consilium/inference/plan/plan"
 import { ModelServer } from "@consilium/inference/server/model-server"
+import { type PlanView, planView } from "./plan-view.js"
 
 /** Where a model comes from. */
 export interface ModelOrigin {
@@ -28,6 +29,8 @@ export interface ModelVersion {
   readonly server: ModelServer
   /** The hash of its plan, 64 hexadecimal digits. */
   readonly plan: string
+  /** The plan in words, made once: making it checks the plan and all of its rings, which takes milliseconds. */
+  readonly view: PlanView
   readonly origin: ModelOrigin
   /** Milliseconds since 1970. */
   readonly since: number
@@ -107,7 +110,7 @@ export class ModelShelf {
     const before = this.#places.get(id)
     if (before?.current?.plan === plan) return before.current
     const since = this.#now()
-    const version = { id, served, server, plan, origin, since }
+    const version = { id, served, server, plan, view: planView(server.prepared), origin, since }
     this.#places.set(id, {
       id,
       current: version,

@@ -41,6 +41,11 @@ export const compiledStudyModel = (
       "It was trained without differential privacy, on figures that each facility scaled by its own mean and deviation.",
       "Train it with differential privacy, whose declared constants scale all facilities' figures alike.",
     )
+  if (study.insecureSeed !== null && !study.syntheticData)
+    return notOffered(
+      "All its noise follows from a public seed, so it protects none of its patients.",
+      "Train it without a seed.",
+    )
   if (features.length === 0)
     return notOffered("It takes images, which no plan encrypts.", "Train a model on columns of a table.")
   const table = tableOf(features, data?.schema ?? null)
