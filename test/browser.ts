@@ -25,22 +25,27 @@ export const browserMissing = CHROMIUM === null && !process.env.CI
 /** Goes behind the name of a test that is left out. */
 export const whyMissing = browserMissing ? " (skipped: no Chromium on the PATH)" : ""
 
+/** How Chromium is started: as anybody, without a window, and asking nobody for anything by itself. */
+export const chromiumOptions = (flags: readonly string[] = []) => ({
+  executablePath: CHROMIUM ?? "chromium",
+  headless: true,
+  args: [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-dev-shm-usage",
+    ...flags,
+  ],
+})
+
 /** Starts Chromium, with further flags, for as long as the work takes. */
 export const inChromium = async <T>(
   work: (browser: Browser) => Promise<T>,
   flags: readonly string[] = [],
 ): Promise<T> => {
-  const browser = await chromium.launch({
-    executablePath: CHROMIUM ?? "chromium",
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-background-networking",
-      "--no-first-run",
-      "--disable-dev-shm-usage",
-      ...flags,
-    ],
-  })
+  const browser = await chromium.launch(chromiumOptions(flags))
   try {
     return await work(browser)
   } finally {

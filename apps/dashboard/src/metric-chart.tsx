@@ -1,5 +1,6 @@
 import { axisOf, pathOf, roundTicks } from "./chart.js"
 import { figureText } from "./format.js"
+import { Gridlines } from "./gridlines.js"
 import type { Point, Series } from "./metrics.js"
 import { useWidth } from "./use-width.js"
 import { type MetricName, metricNamed } from "./words.js"
@@ -41,14 +42,7 @@ export const MetricChart = ({ metric, series, mean, lastRound, marked }: ChartPr
     <div className="chart" ref={place}>
       {width > 0 && (
         <svg width={width} height={HEIGHT} role="img" aria-label={told}>
-          {axis.ticks.map((tick) => (
-            <g key={tick} className="grid">
-              <line x1={MARGIN.left} x2={width - MARGIN.right} y1={y(tick)} y2={y(tick)} />
-              <text x={MARGIN.left - 8} y={y(tick)} dy="0.35em" textAnchor="end">
-                {tick}
-              </text>
-            </g>
-          ))}
+          <Gridlines ticks={axis.ticks} y={y} left={MARGIN.left} right={width - MARGIN.right} />
           {roundTicks(lastRound, Math.max(2, Math.floor(inner / 36))).map((tick) => (
             <text key={tick} className="tick" x={x(tick)} y={HEIGHT - MARGIN.bottom + 18} textAnchor="middle">
               {tick}

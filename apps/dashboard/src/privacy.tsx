@@ -117,7 +117,7 @@ const Rules = ({ budget }: { readonly budget: BudgetView }) => {
           <p>{protectedWords(unit)}</p>
           {budget.exactMetrics && (
             <p className="exact">
-              Not those whose records are only tested on: figures on them have no noise.
+              Not those whose records are only tested on: each facility's own figures on them have no noise.
             </p>
           )}
         </dd>

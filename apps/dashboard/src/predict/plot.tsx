@@ -1,5 +1,6 @@
 import type { ReactNode } from "react"
 import type { Axis } from "../chart.js"
+import { Gridlines } from "../gridlines.js"
 import { useWidth } from "../use-width.js"
 
 const HEIGHT = 260
@@ -35,14 +36,7 @@ export const Plot = ({ told, across, up, acrossName, upName, format = String, ch
     <div className="chart" ref={place}>
       {width > 0 && (
         <svg width={width} height={HEIGHT} role="img" aria-label={told}>
-          {up.ticks.map((tick) => (
-            <g key={tick} className="grid">
-              <line x1={MARGIN.left} x2={width - MARGIN.right} y1={y(tick)} y2={y(tick)} />
-              <text x={MARGIN.left - 8} y={y(tick)} dy="0.35em" textAnchor="end">
-                {tick}
-              </text>
-            </g>
-          ))}
+          <Gridlines ticks={up.ticks} y={y} left={MARGIN.left} right={width - MARGIN.right} />
           {few.map((tick) => (
             <text key={tick} x={x(tick)} y={HEIGHT - MARGIN.bottom + 18} textAnchor="middle">
               {format(tick)}

@@ -6,7 +6,8 @@ import type { AxeResults } from "axe-core"
 import type { Browser, Page } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import type { Options, Utterance } from "../../../../packages/federation/test/harness.js"
-import { buildPage, CHROMIUM, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
+import { browserMissing, whyMissing } from "../../../../test/browser.js"
+import { buildPage, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
 import { leaderOf, RecordedStudy } from "./recorded-study.js"
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
@@ -32,10 +33,7 @@ const encrypted = (name: string): RecordedStudy => {
 const without = (protection: "shamir" | "masked"): RecordedStudy =>
   new RecordedStudy({ facilities: 4, fogs: 1, study: { name: protection, protection, rounds: 1 } })
 
-const where = CHROMIUM === null && !process.env.CI ? describe.skip : describe
-const why = CHROMIUM === null && !process.env.CI ? " (skipped: no Chromium on the PATH)" : ""
-
-where(`the keys on the page, in Chromium${why}`, () => {
+describe.skipIf(browserMissing)(`the keys on the page, in Chromium${whyMissing}`, () => {
   let browser: Browser
   let built: Awaited<ReturnType<typeof buildPage>>
   const opened: Watched[] = []

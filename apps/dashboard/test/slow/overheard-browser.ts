@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type BrowserContext, chromium, type Page } from "playwright-core"
+import { chromiumOptions } from "../../../../test/browser.js"
 import type { Hit, Scanner } from "../../../../test/security/scanner.js"
-import { CHROMIUM } from "./browser.js"
 
 /**
  * Runs in the page before its own scripts: notes every message to and from a worker, with the bytes of its numbers as they lie in
@@ -71,17 +71,7 @@ export class OverheardBrowser {
 
   static async launch(): Promise<OverheardBrowser> {
     const folder = mkdtempSync(join(tmpdir(), "overheard-"))
-    const context = await chromium.launchPersistentContext(folder, {
-      executablePath: CHROMIUM ?? "chromium",
-      headless: true,
-      args: [
-        "--no-sandbox",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--no-first-run",
-        "--disable-dev-shm-usage",
-      ],
-    })
+    const context = await chromium.launchPersistentContext(folder, chromiumOptions())
     await context.addInitScript(LISTENER)
     const page = context.pages()[0] ?? (await context.newPage())
     return new OverheardBrowser(context, page, folder)

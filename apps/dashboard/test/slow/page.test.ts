@@ -7,7 +7,8 @@ import type { Browser, Page } from "playwright-core"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import type { Hop, Options, Utterance } from "../../../../packages/federation/test/harness.js"
 import { withPrivacy } from "../../../../packages/federation/test/private-study.js"
-import { buildPage, CHROMIUM, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
+import { browserMissing, whyMissing } from "../../../../test/browser.js"
+import { buildPage, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
 import { leaderOf, RecordedStudy } from "./recorded-study.js"
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
@@ -66,11 +67,7 @@ const troubled = (): RecordedStudy => {
   return new RecordedStudy(options)
 }
 
-/** What only shows in a browser without any, or that must run there. */
-const where = CHROMIUM === null && !process.env.CI ? describe.skip : describe
-const why = CHROMIUM === null && !process.env.CI ? " (skipped: no Chromium on the PATH)" : ""
-
-where(`the page in Chromium${why}`, () => {
+describe.skipIf(browserMissing)(`the page in Chromium${whyMissing}`, () => {
   let browser: Browser
   let built: Awaited<ReturnType<typeof buildPage>>
   const opened: Watched[] = []

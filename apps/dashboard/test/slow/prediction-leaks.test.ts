@@ -3,9 +3,10 @@ import type { AddressInfo } from "node:net"
 import { PatientReader } from "@consilium/inference/schema/patient"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { serveModelsInTest, type TestInference } from "../../../../packages/node/test/inference-server.js"
+import { browserMissing, whyMissing } from "../../../../test/browser.js"
 import type { LongSecret, Secret } from "../../../../test/security/needles.js"
 import { Scanner } from "../../../../test/security/scanner.js"
-import { buildPage, CHROMIUM } from "./browser.js"
+import { buildPage } from "./browser.js"
 import { OverheardBrowser } from "./overheard-browser.js"
 import {
   ask,
@@ -85,10 +86,7 @@ const carelessServer = (): Server =>
     request.on("end", () => response.end(body))
   })
 
-const where = CHROMIUM === null && !process.env.CI ? describe.skip : describe
-const why = CHROMIUM === null && !process.env.CI ? " (skipped: no Chromium on the PATH)" : ""
-
-where(`what leaves the prediction page, in Chromium${why}`, () => {
+describe.skipIf(browserMissing)(`what leaves the prediction page, in Chromium${whyMissing}`, () => {
   const scanner = new Scanner(secretsOf())
   let built: Awaited<ReturnType<typeof buildPage>>
   const ending: (() => unknown)[] = []

@@ -11,7 +11,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { randomPatient, testRandom } from "../../../../packages/inference/test/heart.js"
 import { bearer } from "../../../../packages/node/test/api-server.js"
 import { serveModelsInTest, type TestInference } from "../../../../packages/node/test/inference-server.js"
-import { buildPage, CHROMIUM, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
+import { browserMissing, whyMissing } from "../../../../test/browser.js"
+import { buildPage, LOOKS, type Look, launch, open, type Watched } from "./browser.js"
 import {
   ask,
   askButton,
@@ -54,10 +55,7 @@ const TIMER = `(() => {
     .observe(document.querySelector("[data-asked]"), { attributes: true, attributeFilter: ["data-asked"] })
 })()`
 
-const where = CHROMIUM === null && !process.env.CI ? describe.skip : describe
-const why = CHROMIUM === null && !process.env.CI ? " (skipped: no Chromium on the PATH)" : ""
-
-where(`the prediction page in Chromium${why}`, () => {
+describe.skipIf(browserMissing)(`the prediction page in Chromium${whyMissing}`, () => {
   let browser: Browser
   let built: Awaited<ReturnType<typeof buildPage>>
   const opened: Watched[] = []
