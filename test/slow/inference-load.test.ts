@@ -21,7 +21,8 @@ import { buildProgram, PROGRAM } from "../security/study-run.js"
 
 // A server of models hears 60 seconds of honest and hostile requests at once, while one of its models is replaced again and again.
 
-const LOAD_MS = 60_000
+/** A minute, unless a run is short of time. */
+const LOAD_MS = 1000 * Number(process.env.CONSILIUM_LOAD_SECONDS ?? 60)
 const SWAP_MS = 4_000
 /** The process may grow by this much after its first seconds, and be this large, in megabytes. */
 const GROWTH = 160
@@ -263,7 +264,7 @@ it("[S18] 60 s of honest and hostile load leave a server of models as it was, an
   )
   expect([...faults]).toEqual([])
   for (const { what, honest, granted, refused, closed } of tallies) {
-    expect(granted + refused + closed, what).toBeGreaterThan(10)
+    expect(granted + refused + closed, what).toBeGreaterThan(LOAD_MS / 6000)
     if (honest) expect([refused, closed], what).toEqual([0, 0])
   }
   expect(after - before).toBeLessThan(GROWTH)
