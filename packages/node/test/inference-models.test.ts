@@ -40,6 +40,10 @@ describe("a folder of compiled models", () => {
       await expect.poll(() => shelf.entries().map(({ id }) => id)).toEqual(["heart", "heart-network"])
       await cp(join(folder, "a"), join(folder, "c"), { recursive: true })
       await expect.poll(() => lines.join("\n")).toContain("hold models of one name")
+      await writeCompiledFolder(join(folder, "a"), compiled("3"))
+      await expect.poll(() => shelf.current("heart").served.plan.version).toBe("3")
+      // many looks later it was said once
+      expect(lines.filter((line) => line.includes("hold models of one name"))).toHaveLength(1)
       await rm(join(folder, "c"), { recursive: true })
       await rename(join(folder, "b"), join(folder, "..", `${folder.split("/").at(-1)}-away`))
       await expect.poll(() => shelf.entries().map(({ id }) => id)).toEqual(["heart"])

@@ -46,8 +46,11 @@ const compiledFolders = async (root: string): Promise<ReadonlyMap<string, string
 export class ModelFolders {
   readonly #options: FolderOptions
   readonly #root: string
-  /** By folder: the state of its files that was read, and the model that they gave. */
-  readonly #read = new Map<string, { readonly state: string; readonly id: string | null }>()
+  /** By folder: the state of its files that was read, the model that they gave, and why they gave none. */
+  readonly #read = new Map<
+    string,
+    { readonly state: string; readonly id: string | null; readonly why: string | null }
+  >()
   #timer: NodeJS.Timeout | null = null
   #closed = false
 
@@ -92,7 +95,7 @@ export class ModelFolders {
     const before = this.#read.get(folder)
     if (before?.id && before.id !== id) shelf.remove(before.id)
     const { plan } = shelf.offer(id, served, BY_HAND)
-    this.#read.set(folder, { state, id })
+    this.#read.set(folder, { state, id, why: null })
     narrate(`the model "${id}", version ${served.plan.version}, is asked under plan ${plan.slice(0, 16)}`)
   }
 
@@ -114,8 +117,9 @@ export class ModelFolders {
         await this.#offer(folder, state)
       } catch (error) {
         // files that are being written do not fit for a moment; the next look tells
-        this.#read.set(folder, { state: "", id: before?.id ?? null })
-        narrate(`${folder} cannot be offered: ${error instanceof Error ? error.message : String(error)}`)
+        const why = error instanceof Error ? error.message : String(error)
+        this.#read.set(folder, { state: "", id: before?.id ?? null, why })
+        if (why !== before?.why) narrate(`${folder} cannot be offered: ${why}`)
       }
     }
   }
