@@ -25,7 +25,7 @@ it("batches that are deleted before their turn are let go of, however many there
   const collect = runInNewContext("gc") as () => void
   const { service, asker } = await begin(heartNetwork())
   const { bytes } = asker.ask([randomPatient(random)])
-  const first = await service.addBatch("ward", "model", repeated(bytes, 40))
+  const first = await service.addBatch("ward", "model", repeated(bytes, 180))
   collect()
   const before = process.memoryUsage().arrayBuffers
   for (let i = 0; i < 20; i++) {
