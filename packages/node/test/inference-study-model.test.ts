@@ -19,6 +19,8 @@ import { compiledStudyModel } from "../src/inference/study-model.js"
 const names = (features: readonly { readonly name: string }[]): readonly string[] =>
   features.map(({ name }) => name)
 
+const RULES = { weights: "shared", largestEpsilon: 10 } as const
+
 /** A private study of a built-in table, as its file would give it. */
 const studyOn = (features: readonly string[], schema: string | null): Study => {
   const declared = declaredConstants(features, schema)
@@ -44,7 +46,7 @@ describe("the model of a finished study", () => {
   ] as const)("of the %s table answers encrypted patients as it does plainly", (_, features, schema) => {
     const study = studyOn(features, schema)
     const parameters = weightsOf(study)
-    const compiled = compiledStudyModel(study, modelFile(study, parameters, 3), 3, "shared")
+    const compiled = compiledStudyModel(study, modelFile(study, parameters, 3), 3, RULES)
     expect(compiled.plan.version).toMatch(/^round-3-[0-9a-f]{8}$/)
     expect(compiled.plan.marks).toEqual(["insecure-seed", "synthetic-data"])
     expect(compiled.plan.schema.fields.every(({ label }) => label !== undefined)).toBe(true)
@@ -88,7 +90,7 @@ describe("the model of a finished study", () => {
       ),
     }
     const file = modelFile(study, initialModel(study), 2)
-    const compiled = compiledStudyModel(study, file, 2, "shared")
+    const compiled = compiledStudyModel(study, file, 2, RULES)
     expect(compiled.plan.packing).toBe("slots-by-patient")
     const random = testRandom("study-network")
     const patients = [
@@ -118,9 +120,7 @@ describe("the model of a finished study", () => {
         studyModelSchema.parse({ kind: "network", features: [...features], layers: "mlp-small" }),
       ),
     }
-    expect(() => compiledStudyModel(relu, modelFile(relu, initialModel(relu), 2), 2, "shared")).toThrow(
-      /relu/,
-    )
+    expect(() => compiledStudyModel(relu, modelFile(relu, initialModel(relu), 2), 2, RULES)).toThrow(/relu/)
   })
 
   it("is not compiled beside a leader's rounds where that would take seconds", () => {
@@ -130,7 +130,7 @@ describe("the model of a finished study", () => {
       ...studyOn(features, null),
       model: studyModelOf(studyModelSchema.parse({ kind: "network", features: [...features], layers })),
     }
-    expect(() => compiledStudyModel(study, modelFile(study, initialModel(study), 1), 1, "shared")).toThrow(
+    expect(() => compiledStudyModel(study, modelFile(study, initialModel(study), 1), 1, RULES)).toThrow(
       expect.objectContaining({
         code: "inference/not-offered",
         remedy: expect.stringContaining("compile it by hand"),
@@ -140,7 +140,7 @@ describe("the model of a finished study", () => {
 
   it("[S33] without differential privacy is not offered, and it says why", () => {
     const study: Study = { ...studyOn(names(HEART_FEATURES), null), privacy: null }
-    expect(() => compiledStudyModel(study, modelFile(study, weightsOf(study), 1), 1, "shared")).toThrow(
+    expect(() => compiledStudyModel(study, modelFile(study, weightsOf(study), 1), 1, RULES)).toThrow(
       expect.objectContaining({
         code: "inference/not-offered",
         message: expect.stringContaining("without differential privacy"),
@@ -152,7 +152,7 @@ describe("the model of a finished study", () => {
   it("[S33] whose noise follows from a public seed is not offered, unless no row is a patient", () => {
     const seeded = { ...studyOn(names(HEART_FEATURES), null), insecureSeed: 1 }
     const compiled = (study: Study) =>
-      compiledStudyModel(study, modelFile(study, weightsOf(study), 1), 1, "shared")
+      compiledStudyModel(study, modelFile(study, weightsOf(study), 1), 1, RULES)
     expect(() => compiled({ ...seeded, syntheticData: false })).toThrow(
       expect.objectContaining({
         code: "inference/not-offered",
@@ -163,10 +163,26 @@ describe("the model of a finished study", () => {
     expect(compiled({ ...seeded, insecureSeed: null, syntheticData: false }).plan.marks).toEqual([])
   })
 
+  it("[S33] with a larger privacy budget than the leader lets be known is not offered", () => {
+    const study = studyOn(names(HEART_FEATURES), null)
+    const { epsilon } = study.privacy as NonNullable<Study["privacy"]>
+    const file = modelFile(study, weightsOf(study), 1)
+    const offered = (largestEpsilon: number) =>
+      compiledStudyModel(study, file, 1, { weights: "shared", largestEpsilon })
+    expect(offered(epsilon).plan.weights).toBe("shared")
+    expect(() => offered(epsilon / 2)).toThrow(
+      expect.objectContaining({
+        code: "inference/not-offered",
+        message: `Its privacy budget is epsilon ${epsilon}; this leader offers models of at most ${epsilon / 2}.`,
+        remedy: expect.stringContaining("inference.largest_epsilon"),
+      }),
+    )
+  })
+
   it("whose features' units the leader does not know is not offered", () => {
     const study = testStudy(4, { privacy: somePrivacy() })
     const parameters = new Float64Array(study.model.features.length + 1)
-    expect(() => compiledStudyModel(study, modelFile(study, parameters, 1), 1, "shared")).toThrow(
+    expect(() => compiledStudyModel(study, modelFile(study, parameters, 1), 1, RULES)).toThrow(
       expect.objectContaining({
         code: "inference/not-offered",
         message: expect.stringContaining("does not know units"),

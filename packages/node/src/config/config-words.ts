@@ -249,6 +249,8 @@ export const CONFIG_WORDS: Readonly<Record<ConfigKind, FileWords>> = {
         "`private`: the model of each finished study with differential privacy, and its successor by the same name in its place; `none`: nothing",
       "inference.weights":
         "`shared`: an asker can compute the model from an answer; `kept`: linear models only, honest askers cannot, and each has few answers",
+      "inference.largest_epsilon":
+        "the largest privacy budget, in nats, of a study whose model is offered: whoever asks may learn all of a shared model",
       "inference.stay":
         "whether the leader goes on answering when its studies are over, until it is told to end",
       "inference.answers_per_asker":

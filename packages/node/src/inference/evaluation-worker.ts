@@ -8,7 +8,8 @@ import type { AskingKey } from "@consilium/inference/wire/asking-key"
 import type { FromWorker, ToWorker } from "./worker-messages.js"
 
 const MOST_MODELS = 16
-const KEY_BYTES = 256 << 20
+/** Bytes of keys as they were uploaded; in memory they take about twice as many. */
+const KEY_BYTES = 128 << 20
 
 /** Models and keys by name, the longest unused first. */
 const models = new Map<string, ModelServer>()

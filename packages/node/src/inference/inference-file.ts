@@ -16,6 +16,7 @@ export const inferenceFileSchema = z
   .strictObject({
     offer: z.enum(["private", "none"]).default("private"),
     weights: z.enum(["shared", "kept"]).default("shared"),
+    largest_epsilon: z.number().positive().default(10),
     stay: z.boolean().default(false),
     answers_per_asker: z.int().min(1).nullable().default(null),
     requests_per_second: z.int().min(1).max(1_000_000).default(100),

@@ -23,6 +23,13 @@ const trainedOf = (study: Study, parameters: Float64Array): TrainedModel =>
     ? trainedNetwork(study.model.description, parameters)
     : { kind: "linear", weights: [...parameters.subarray(0, -1)], bias: parameters.at(-1) as number }
 
+/** Which models of studies a leader offers, and how. */
+export interface OfferRules {
+  readonly weights: WeightsMode
+  /** The largest privacy budget, in nats, of a study whose model may be known to all who ask. */
+  readonly largestEpsilon: number
+}
+
 /**
  * The model of a study as it answers encrypted patients.
  * @param file of the model, as the study's log has it
@@ -32,7 +39,7 @@ export const compiledStudyModel = (
   study: Study,
   file: Uint8Array,
   round: number,
-  weights: WeightsMode,
+  { weights, largestEpsilon }: OfferRules,
 ): CompiledModel => {
   const { privacy, data } = study
   const { features } = study.model
@@ -40,6 +47,11 @@ export const compiledStudyModel = (
     return notOffered(
       "It was trained without differential privacy, on figures that each facility scaled by its own mean and deviation.",
       "Train it with differential privacy, whose declared constants scale all facilities' figures alike.",
+    )
+  if (privacy.epsilon > largestEpsilon)
+    return notOffered(
+      `Its privacy budget is epsilon ${privacy.epsilon}; this leader offers models of at most ${largestEpsilon}.`,
+      "Train it with a smaller budget, or raise inference.largest_epsilon in leader.yaml if the model may be known.",
     )
   if (study.insecureSeed !== null && !study.syntheticData)
     return notOffered(

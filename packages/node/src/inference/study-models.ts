@@ -1,17 +1,16 @@
 import { decode } from "@consilium/base/encoding"
 import { isConsiliumError } from "@consilium/base/errors"
 import { RELEASED, releaseCodec } from "@consilium/federation/leader-release"
-import type { WeightsMode } from "@consilium/inference/plan/plan"
 import type { LeaderService, StudyHandle } from "../api/leader-service.js"
 import { modelsOf, type StudyViews } from "../api/study-views.js"
 import { type ModelOrigin, type ModelShelf, modelIds } from "./model-shelf.js"
-import { compiledStudyModel } from "./study-model.js"
+import { compiledStudyModel, type OfferRules } from "./study-model.js"
 
 export interface StudyModelsOptions {
   readonly service: LeaderService
   readonly views: StudyViews
   readonly shelf: ModelShelf
-  readonly weights: WeightsMode
+  readonly rules: OfferRules
   readonly narrate: (line: string) => void
   /** How often studies are looked at, milliseconds. */
   readonly everyMs?: number
@@ -99,18 +98,22 @@ export class StudyModels {
   }
 
   async #offer(id: string, handle: StudyHandle): Promise<void> {
-    const { shelf, weights, narrate } = this.#options
+    const { shelf, rules, narrate } = this.#options
     const followed = this.#followed.get(handle.id) as Followed
     const { round, hash } = followed.inUse as InUse
     const settled = `${handle.id} ${hash}`
     if (this.#settled.get(id) === settled) return
     this.#settled.set(id, settled)
     try {
-      const compiled = compiledStudyModel(handle.study, await handle.model(hash), round, weights)
+      const compiled = compiledStudyModel(handle.study, await handle.model(hash), round, rules)
       shelf.offer(id, compiled, originOf(handle, followed))
       narrate(`the model "${id}" of round ${round} can be asked about encrypted patients`)
     } catch (error) {
-      if (!isConsiliumError(error)) throw error
+      if (!isConsiliumError(error) || error.code.startsWith("store/")) {
+        // a disk that fails for a moment says nothing of the model: the next look tries again
+        this.#settled.delete(id)
+        throw error
+      }
       shelf.refuse(id, `${error.message} ${error.remedy}`, originOf(handle, followed))
       narrate(`the model "${id}" of round ${round} is not offered: ${error.message}`)
     }

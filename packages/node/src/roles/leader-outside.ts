@@ -47,7 +47,7 @@ const modelsFor = async (
         service,
         views,
         shelf: models.shelf,
-        weights: inference.weights,
+        rules: { weights: inference.weights, largestEpsilon: inference.largest_epsilon },
         narrate,
       })
       const plugin = inferenceApi({
