@@ -19,11 +19,12 @@ import type { Targets } from "../failures/load-kinds.js"
 import { MixedLoad, socketsOf } from "../failures/mixed-load.js"
 import { buildProgram, type StudyRun } from "../security/study-run.js"
 
-// A study under way hears 60 seconds of honest and hostile requests on all its ports at once. For most of that time one
+// A study under way hears a minute of honest and hostile requests on all its ports at once. For most of that time one
 // facility waits for a person, so that the study stands in the middle of a round; then it goes on while the load does.
 
-const HELD_MS = 52_000
-const LOAD_MS = 60_000
+/** A minute, unless a run is short of time. */
+const LOAD_MS = 1000 * Number(process.env.CONSILIUM_LOAD_SECONDS ?? 60)
+const HELD_MS = LOAD_MS - 8_000
 const LAYOUT = { rounds: 12, deadlines: { collect: 300, answer: 60 }, held: true } as const
 /** A process may grow by this much, and be this large, in megabytes. */
 const GROWTH = 160
@@ -55,7 +56,7 @@ afterAll(async () => {
   for (const run of runs) await run.close()
 })
 
-describe("60 s of honest and hostile load on every port", () => {
+describe("a minute, or as long as is asked, of honest and hostile load on every port", () => {
   it("leaves the study's model, its processes and their memory as they are, and refuses in so many words", async () => {
     const calm = await study()
     calm.startAllBut([])
@@ -115,7 +116,7 @@ describe("60 s of honest and hostile load on every port", () => {
     }
     // everything was tried, nothing hostile was granted, and honest requests were all along
     for (const { what, toBeGranted, granted, refused, closed } of load.tallies) {
-      expect(granted + refused + closed, what).toBeGreaterThan(10)
+      expect(granted + refused + closed, what).toBeGreaterThan(LOAD_MS / 6000)
       if (toBeGranted === "always") expect(granted, what).toBeGreaterThan(10 * refused)
       if (toBeGranted === "never") expect(granted, what).toBe(0)
     }

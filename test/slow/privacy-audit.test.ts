@@ -110,6 +110,9 @@ const BROKEN: readonly {
   },
 ]
 
+/** Every broken build, unless a run is short of time. */
+const EVERY = Number(process.env.CONSILIUM_BUILDS_EVERY ?? 1)
+
 const auditOf = (facilityBin: string): Promise<Section> =>
   auditFacilityProcess({ program: PROGRAM, facilityBin })
 const failing = ({ rows }: Section): readonly string[] =>
@@ -146,7 +149,7 @@ describe("[S25] the audit of the facility's process", () => {
     expect(leftBehind()).toEqual([])
   })
 
-  it.each(BROKEN)("catches $name", async ({ patches, fails }) => {
+  it.each(BROKEN.filter((_, i) => i % EVERY === 0))("catches $name", async ({ patches, fails }) => {
     const build = brokenBuild(patches)
     try {
       const section = await auditOf(programOf(build))

@@ -4,7 +4,10 @@ import { expect, it } from "vitest"
 import { SeedLedger } from "../../src/sums/seed-ledger.js"
 import { contextOf, SCHEMES } from "../sum-schemes.js"
 
-it("a million random and altered updates are the one that was sent, or a typed error", () => {
+/** A million; fewer where time is short. */
+const RUNS = Number(process.env.CONSILIUM_FUZZ_RUNS ?? 1_000_000)
+
+it(`${RUNS} random and altered updates are the one that was sent, or a typed error`, () => {
   const make = SCHEMES["masked, gaussian keys"] as (typeof SCHEMES)[string]
   const scheme = make({ facilities: 2, threshold: 2, values: 100, largest: 100 }, "fuzz")
   const context = contextOf()
@@ -12,7 +15,7 @@ it("a million random and altered updates are the one that was sent, or a typed e
   const same = scheme.add(context, [good])
   const random = insecureSeededRandom("frame-fuzz")
   let accepted = 0
-  for (let run = 0; run < 1_000_000; run++) {
+  for (let run = 0; run < RUNS; run++) {
     const [kind = 0, at0 = 0, at1 = 0, value = 0, size = 0] = random.bytes(5)
     let bytes: Uint8Array = good.slice()
     const at = (256 * at0 + at1) % bytes.length
@@ -33,7 +36,7 @@ it("a million random and altered updates are the one that was sent, or a typed e
   expect(accepted).toBeGreaterThan(0)
 })
 
-it("a hundred thousand random and altered ledgers give a ledger or a typed error", () => {
+it(`${RUNS / 10} random and altered ledgers give a ledger or a typed error`, () => {
   const random = insecureSeededRandom("ledger-fuzz")
   let ledger = SeedLedger.begin(100)
   for (let attempt = 0; attempt < 5; attempt++) {
@@ -41,7 +44,7 @@ it("a hundred thousand random and altered ledgers give a ledger or a typed error
     if (admission.kind === "first") ledger = admission.ledger
   }
   const good = ledger.encode()
-  for (let run = 0; run < 100_000; run++) {
+  for (let run = 0; run < RUNS / 10; run++) {
     const [kind = 0, at0 = 0, at1 = 0, value = 0, size = 0] = random.bytes(5)
     let bytes: Uint8Array = good.slice()
     if (kind % 3 === 0) bytes[(256 * at0 + at1) % bytes.length] = value
