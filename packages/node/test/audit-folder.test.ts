@@ -108,8 +108,8 @@ describe("a leader's folder", () => {
   it("is not read while the leader runs: its holder is named", async () => {
     const lock = await lockFolder(join(folder, "leader", "data"))
     try {
-      for (const call of [auditFolder(leader()), exportLog(leader(), to("busy.log"))]) {
-        const error = await errorOf(call)
+      for (const call of [() => auditFolder(leader()), () => exportLog(leader(), to("busy.log"))]) {
+        const error = await errorOf(call())
         expect(error.code).toBe("store/locked")
         expect(error.message).toContain(String(process.pid))
       }
