@@ -39,10 +39,10 @@ export class LeaderApi {
     return new LeaderApi(run, `http://${reserved.address}`)
   }
 
-  get #base(): string {
-    const url = /the page and the API are at (\S+)/.exec(this.#run.output("leader", "log"))?.[1]
-    if (url === undefined) throw new Error("The leader has not said where its API is.")
-    return url
+  /** Where the API is, once the leader has said so: a round may begin before that. */
+  async #base(): Promise<string> {
+    await this.#run.said("leader", "the page and the API are at ")
+    return /the page and the API are at (\S+)/.exec(this.#run.output("leader", "log"))?.[1] as string
   }
 
   /** A leader that has too much to do says so, and is asked again. */
@@ -62,7 +62,9 @@ export class LeaderApi {
   }
 
   async #study(): Promise<string> {
-    const { studies } = JSON.parse(Buffer.from(await this.#get(`${this.#base}/v1/studies`)).toString()) as {
+    const { studies } = JSON.parse(
+      Buffer.from(await this.#get(`${await this.#base()}/v1/studies`)).toString(),
+    ) as {
       readonly studies: readonly { readonly id: string }[]
     }
     return (studies[0] as { readonly id: string }).id
@@ -70,7 +72,7 @@ export class LeaderApi {
 
   /** The leader's whole log so far. */
   async log(): Promise<readonly LogEntry[]> {
-    return decode(logList, await this.#get(`${this.#base}/v1/studies/${await this.#study()}/log`))
+    return decode(logList, await this.#get(`${await this.#base()}/v1/studies/${await this.#study()}/log`))
   }
 
   /** What every address that can be read answers, by the address. */
@@ -86,7 +88,7 @@ export class LeaderApi {
       "/openapi.json",
     ]
     const answers = new Map<string, Uint8Array>()
-    for (const path of paths) answers.set(path, await this.#get(`${this.#base}${path}`))
+    for (const path of paths) answers.set(path, await this.#get(`${await this.#base()}${path}`))
     for (const path of ["/healthz", "/readyz", "/metrics"])
       answers.set(path, await this.#get(`${this.#health}${path}`))
     answers.set("/v1/events", await this.#stream())
@@ -96,7 +98,7 @@ export class LeaderApi {
   /** The events that the stream sends at once to one who has seen none. */
   async #stream(): Promise<Uint8Array> {
     const stop = new AbortController()
-    const answer = await fetch(`${this.#base}/v1/events`, { signal: stop.signal })
+    const answer = await fetch(`${await this.#base()}/v1/events`, { signal: stop.signal })
     const chunks: Uint8Array[] = []
     const reading = (async () => {
       for await (const chunk of answer.body as AsyncIterable<Uint8Array>) chunks.push(chunk)
